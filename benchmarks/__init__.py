@@ -1,0 +1,1 @@
+"""Measurements of isoflop, alone and beside its peers; each script writes one JSON result."""
