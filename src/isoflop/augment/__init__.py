@@ -1,0 +1,1 @@
+"""Ways of answering with a language model or without one."""

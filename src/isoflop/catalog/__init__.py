@@ -1,0 +1,1 @@
+"""What is known with a source: machines, models, prices, grids."""

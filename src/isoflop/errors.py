@@ -1,0 +1,88 @@
+"""Errors a user can act on: what happened, where, what to do next.
+
+IsoflopError
+├── UsageError           a wrong option, an empty query, an unknown name           exit code 2
+├── BudgetReached        the budget stopped it; what was done is saved             exit code 3
+├── CheckFailed          a check that was asked for was not met                    exit code 4
+├── Missing              a key, a model or an extra is not there                   exit code 5
+│   ├── MissingPackage
+│   └── MissingWeights
+├── Unreadable           one document cannot be read; the others go on             exit code 1
+├── DamagedIndex         a derived file is broken; it is rebuilt from the truth    exit code 1
+├── NewerIndex           the index was written by a newer isoflop                  exit code 1
+├── IndexBusy            another process is writing this index                     exit code 1
+└── EndpointError        a served model refused, failed or did not answer          exit code 1
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class IsoflopError(Exception):
+    """Anything the command line prints without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(IsoflopError):
+    """The call itself is wrong."""
+
+    exit_code = 2
+
+
+class BudgetReached(IsoflopError):
+    """The budget stopped the work; the partial result is saved."""
+
+    exit_code = 3
+
+
+class CheckFailed(IsoflopError):
+    """A check that the user asked for was not met."""
+
+    exit_code = 4
+
+
+class Missing(IsoflopError):
+    """A key, a model or an extra is not there."""
+
+    exit_code = 5
+
+
+class MissingPackage(Missing):
+    """A Python package of an extra is not installed."""
+
+
+class MissingWeights(Missing):
+    """Model files were found nowhere, or not with the pinned hash."""
+
+
+class Unreadable(IsoflopError):
+    """A document cannot be read; the message is the reason, without the path."""
+
+
+class DamagedIndex(IsoflopError):
+    """A derived file of the index is broken and must be rebuilt."""
+
+
+class NewerIndex(IsoflopError):
+    """The index was written by a newer version of isoflop."""
+
+
+class IndexBusy(IsoflopError):
+    """Another process is writing this index."""
+
+
+class EndpointError(IsoflopError):
+    """A served model refused, failed or did not answer."""
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
+    """A hint that names the nearest known names, or an empty string.
+
+    Args:
+        name: What the user wrote.
+        known: Every accepted name.
+        most: How many names the hint may list.
+    """
+    near = difflib.get_close_matches(name, list(known), n=most, cutoff=0.5)
+    return f" Did you mean {' or '.join(near)}?" if near else ""

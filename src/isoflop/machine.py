@@ -1,0 +1,63 @@
+"""Accelerator and Machine: peak rates, memory, power and price, as plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """One chip, or one processor core, as a data sheet describes it.
+
+    Attributes:
+        name: In the catalog.
+        flops_per_second: Dense peak by number format ("fp32", "bf16", "int8").
+        bytes_per_second: Memory bandwidth; None if unknown.
+        bytes: Memory; None if it shares the host's.
+        watts: Under load; None if unknown.
+        dollars_per_hour: None if unknown or one's own.
+        source: Where the figures come from.
+        date: Of the source, ISO.
+    """
+
+    name: str
+    flops_per_second: Mapping[str, float]
+    bytes_per_second: float | None
+    bytes: float | None
+    watts: float | None
+    dollars_per_hour: float | None
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """So many accelerators somewhere: on some grid, in some building.
+
+    Attributes:
+        accelerator: Of which kind.
+        count: How many.
+        grams_co2e_per_joule: Carbon intensity of its grid; None if unknown.
+        power_usage_effectiveness: Energy of the building over energy of the machine (PUE).
+    """
+
+    accelerator: Accelerator
+    count: int
+    grams_co2e_per_joule: float | None
+    power_usage_effectiveness: float = 1.0
+
+    @property
+    def watts(self) -> float | None:
+        """Under load, all accelerators together, without cooling."""
+        watts = self.accelerator.watts
+        return None if watts is None else watts * self.count
+
+    @property
+    def dollars_per_second(self) -> float | None:
+        """Price of all accelerators together."""
+        price = self.accelerator.dollars_per_hour
+        return None if price is None else price * self.count / 3600
+
+    def flops_per_second(self, number_format: str) -> float | None:
+        """Peak of all accelerators together, or None where the format is unknown."""
+        peak = self.accelerator.flops_per_second.get(number_format)
+        return None if peak is None else peak * self.count

@@ -1,0 +1,1 @@
+"""What things cost before they are spent; standard library only."""
