@@ -26,9 +26,13 @@ def main() -> None:
     result: dict[str, Any] = {"load_seconds": time.perf_counter() - start}
     texts = job["texts"]
     if job["split"]:
-        pieces = [(number, *piece) for number, text in enumerate(texts) for piece in cut(peer, text)]
+        pieces = [
+            (number, *piece) for number, text in enumerate(texts) for piece in cut(peer, text)
+        ]
         result["pieces"] = [(number, first, first + len(text)) for number, first, text in pieces]
         texts = [text for *_, text in pieces]
+    if hasattr(peer, "prepare"):
+        peer.prepare(texts)
     result |= indexed(peer, texts)
     start = time.perf_counter()
     result["run"] = [peer.search(query, job["k"]) for query in job["queries"]]
