@@ -48,7 +48,7 @@ class Document:
     source: str
     media_type: str
     sha256: str
-    metadata: Mapping[str, str] = field(default=NOTHING)
+    metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     spans: tuple[Span, ...] = ()
 
 
