@@ -203,10 +203,12 @@ def _chunks() -> Collection:
 
 def _filings() -> Collection:
     folder = evaldata() / "pdf"
-    files = {path.name: path for path in sorted(folder.glob("*.pdf"))}
+    # run files separate their columns by blanks, so names may not hold any
+    files = {path.name.replace(" ", "-"): path for path in sorted(folder.glob("*.pdf"))}
     questions, relevant = {}, {}
     for number, row in enumerate(_rows(folder / "qna_data.csv")):
-        sources = frozenset(fnmatch.filter(files, f"{row['Source Docs']}.pdf"))
+        pattern = f"{row['Source Docs']}.pdf".replace(" ", "-")
+        sources = frozenset(fnmatch.filter(files, pattern))
         if sources:
             questions[f"q{number:03}"] = row["Question"]
             relevant[f"q{number:03}"] = sources
