@@ -1,0 +1,278 @@
+"""Make docs/reference/benchmarks.md from the results: `python -m benchmarks.page`.
+
+The page holds no figure of its own. With `--check` nothing is written, and the exit code is 1 if
+the page is not the one the results make.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmarks.machine import RESULTS, ROOT
+
+PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
+BARS = {"indexing": 2.5, "warm": 15.0, "search_alone": 2.0, "cold": 1.0}
+NAMES = {
+    "isoflop": "isoflop",
+    "isoflop_encoder": "isoflop, encoder alone",
+    "llamaindex": "LlamaIndex",
+    "langchain": "LangChain + FAISS",
+    "txtai": "txtai",
+    "chroma": "Chroma",
+}
+SETS = {
+    "even": "every passage exactly 256 tokens",
+    "mixed": "paragraphs of mixed length",
+}
+
+HEAD = """# Benchmarks
+
+isoflop beside LlamaIndex, LangChain with FAISS, txtai and Chroma, all with the weights of
+sentence-transformers/all-MiniLM-L6-v2 on the processor. This page is made by
+`python -m benchmarks.page` from the files in `benchmarks/results`; `benchmarks/README.md` says how
+to repeat them. A missed bar is printed like a reached one.
+"""
+
+
+def main() -> None:
+    """Write the page, or with `--check` compare it."""
+    results = [json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    text = page({result["name"]: result for result in results if "name" in result})
+    if sys.argv[1:] == ["--check"]:
+        if not PAGE.exists() or PAGE.read_text("utf-8") != text:
+            raise SystemExit(f"{PAGE} is stale. Run: python -m benchmarks.page")
+        return
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(text, encoding="utf-8")
+    print(PAGE)
+
+
+def page(results: dict[str, dict[str, Any]]) -> str:
+    """The whole page, as Markdown."""
+    parts = [HEAD]
+    runs = [result for name, result in results.items() if name.startswith("indexing-")]
+    if runs:
+        parts.append("## Indexing\n\n" + INDEXING)
+        parts += [indexing(result) for result in runs]
+    if "quality" in results:
+        parts.append(quality(results["quality"]))
+    if "latency" in results:
+        parts.append(latency(results["latency"]))
+    others = [result for name, result in results.items() if not _shown(name)]
+    if others:
+        parts.append(further(others))
+    return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+INDEXING = """The same strings, until a question finds a passage. Rounds are interleaved; each
+system has a fresh process each round; loading the weights is not counted. isoflop reads one file
+for each passage, cuts it, embeds it, and writes words, vectors and text to disk, durably. The peers
+are given the strings in memory and keep the index there.
+"""
+
+
+def indexing(result: dict[str, Any]) -> str:
+    """The section of one set of passages."""
+    tokens, systems = result["tokens"], result["systems"]
+    lines = [
+        f"### {SETS[result['set']].capitalize()}\n",
+        f"{result['passages']:,} passages, {tokens['total']:,} tokens (mean {tokens['mean']}, "
+        f"shortest {tokens['shortest']}, longest {tokens['longest']}), {result['rounds']} rounds. "
+        f"{_where(result)}\n",
+        table(
+            ["system", "passages/s", "slowest", "fastest", "wall s", "processor s", "peak MiB"],
+            [_indexing_row(name, systems[name]) for name in _fastest_first(systems)],
+        ),
+    ]
+    for name, ratios in result["ratios"].items():
+        reached = "reached" if ratios["wall"] >= BARS["indexing"] else "**missed**"
+        rounds = ", ".join(f"{ratio:.2f}" for ratio in ratios["wall_by_round"])
+        lines.append(
+            f"- {_label(name)}: **{ratios['wall']:.2f} times** the best peer "
+            f"({_label(ratios['best_peer'])}) in wall time (rounds: {rounds}), "
+            f"{ratios['processor']:.2f} times in processor time. Bar {BARS['indexing']}: {reached}."
+        )
+    return "\n".join([*lines, _share_of_peak(result)])
+
+
+def _share_of_peak(result: dict[str, Any]) -> str:
+    peak, done = result["peak_flops_per_second"], result["systems"]
+    shares = [
+        f"{_label(name)} {done[name]['flops_per_second'] / 1e9:.0f} GFLOP/s "
+        f"({done[name]['flops_per_second'] / peak['int8']:.0%} of int8, "
+        f"{done[name]['flops_per_second'] / peak['fp32']:.0%} of fp32)"
+        for name in result["ratios"]
+    ]
+    return (
+        f"- Peak of this machine in the same run, large matrix products: "
+        f"fp32 {peak['fp32'] / 1e9:.0f}, int8 {peak['int8'] / 1e9:.0f} GFLOP/s. "
+        f"Achieved: {'; '.join(shares)}.\n"
+    )
+
+
+def quality(result: dict[str, Any]) -> str:
+    """Rankings: a table of documents, and one of passages where they are judged."""
+    sets = result["sets"]
+    labels = sorted({label for figures in sets.values() for label in figures}, key=_ours_first)
+    rows = [
+        [_label(label), *(_figure(sets[name].get(label), "documents_ndcg") for name in sets)]
+        for label in labels
+    ]
+    parts = [f"## Ranking\n\n{QUALITY}", table(["system", *sets], rows), *verdicts(sets), ""]
+    for name, figures in sets.items():
+        judged = [label for label in labels if "passages_ndcg" in figures.get(label, {})]
+        if judged:
+            parts += [f"### Passages of {name}\n", PASSAGES, _passages(figures, judged)]
+    return "\n".join([*parts, _where(result), ""])
+
+
+QUALITY = """nDCG@10 over documents, a document ranked where its best passage is. isoflop's default
+is "fused". Peers rank by their defaults, which are vectors alone; "cut" means by the peer's own
+splitter first. Chroma has none and is given the one its study of chunking advises.
+"""
+
+PASSAGES = """nDCG@10 over each system's own passages (a passage answers if it shares at least half
+of itself, or of a reference, with a reference), and the share of the reference text within the
+first 4,000 characters ranked, which does not depend on how passages are cut.
+"""
+
+
+def verdicts(sets: dict[str, dict[str, dict[str, float]]]) -> list[str]:
+    """For each set, whether the default reaches the best peer and beats its own parts."""
+    lines = []
+    for name, figures in sets.items():
+        if "isoflop, fused" not in figures:
+            continue
+        own = figures["isoflop, fused"]["documents_ndcg"]
+        parts = max(figures[f"isoflop, {way}"]["documents_ndcg"] for way in ("bm25", "dense"))
+        rivals = {k: v["documents_ndcg"] for k, v in figures.items() if not k.startswith("isoflop")}
+        best = max(rivals, key=lambda label: rivals[label]) if rivals else None
+        against = f"{own - rivals[best]:+.4f} to the best peer ({_label(best)}); " if best else ""
+        lines.append(
+            f"- {name}: {against}{own - parts:+.4f} to the better of bm25 and dense (bar +0.01)."
+        )
+    return lines
+
+
+def _passages(figures: dict[str, dict[str, Any]], labels: Sequence[str]) -> str:
+    head = ["system", "nDCG@10", "reference text found", "passages", "mean characters"]
+    return table(
+        head,
+        [
+            [
+                _label(label),
+                _figure(figures[label], "passages_ndcg"),
+                _figure(figures[label], "covered"),
+                f"{figures[label]['passages']:,}",
+                f"{figures[label]['passage_characters']:,}",
+            ]
+            for label in labels
+        ],
+    )
+
+
+def latency(result: dict[str, Any]) -> str:
+    """Milliseconds and seconds per question."""
+    warm = result["warm"]
+    rows = [
+        [
+            way,
+            *(_median_p95(warm[part][way]) for part in ("whole", "search_alone")),
+            f"{result['cold'][way]['median']:.2f} ({result['cold'][way]['processor']:.2f})",
+        ]
+        for way in result["cold"]
+    ]
+    default = "fused"
+    reached = [
+        _verdict("question to passages", warm["whole"][default]["median"], BARS["warm"], "ms"),
+        _verdict(
+            "search alone", warm["search_alone"][default]["median"], BARS["search_alone"], "ms"
+        ),
+        _verdict("cold from the shell", result["cold"][default]["median"], BARS["cold"], "s"),
+    ]
+    return "\n".join(
+        [
+            "## A question\n",
+            f"{result['counts']['passages']:,} passages, {result['questions']} questions, ten "
+            "passages each. Medians, 95th percentile in brackets; cold is `isoflop search` in a "
+            f"new process, with processor seconds in brackets. {_where(result)}\n",
+            table(["way", "warm, ms", "search alone, ms", "cold, s"], rows),
+            f"Embedding a question takes {_median_p95(warm['embedding'])} ms; the process holds at "
+            f"most {warm['peak_bytes'] / 2**20:,.0f} MiB.\n",
+            *reached,
+            "",
+        ]
+    )
+
+
+def further(results: Iterable[dict[str, Any]]) -> str:
+    """Results without a section here: what there is, and when it was measured."""
+    rows = [[result["name"], result["machine"]["date"][:10]] for result in results]
+    return "## Further results\n\n" + table(["file in benchmarks/results", "measured"], rows)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, figures to the right."""
+    rule = ["---", *("---:" for _ in head[1:])]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)) + "\n"
+
+
+def _indexing_row(name: str, figures: dict[str, float]) -> list[str]:
+    rates = (figures[key] for key in ("passages_per_second", "slowest", "fastest"))
+    return [
+        _label(name),
+        *(f"{rate:.1f}" for rate in rates),
+        f"{figures['wall_seconds']:.1f}",
+        f"{figures['processor_seconds']:.1f}",
+        f"{figures['peak_bytes'] / 2**20:,.0f}",
+    ]
+
+
+def _fastest_first(systems: dict[str, dict[str, float]]) -> list[str]:
+    return sorted(systems, key=lambda name: -systems[name]["passages_per_second"])
+
+
+def _where(result: dict[str, Any]) -> str:
+    """The machine in a sentence, and how busy it was."""
+    machine = result["machine"]
+    commit = (machine["commit"] or "unknown")[:10]
+    before, after = result.get("load_average_before"), result.get("load_average_after")
+    load = "" if before is None else f" Load average {before} before, {after} after."
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
+        f"{machine['date'][:10]}, commit {commit}.{load}"
+    )
+
+
+def _verdict(what: str, value: float, bar: float, unit: str) -> str:
+    reached = "reached" if value < bar else "**missed**"
+    return f"- {what}, by default: {value:.2f} {unit}. Bar {bar:g} {unit}: {reached}."
+
+
+def _median_p95(times: dict[str, float]) -> str:
+    return f"{times['median']:.2f} ({times['p95']:.2f})"
+
+
+def _figure(entry: dict[str, Any] | None, key: str) -> str:
+    return f"{entry[key]:.4f}" if entry and key in entry else "-"
+
+
+def _label(name: str) -> str:
+    """A system's name as its makers write it, with what follows a comma kept."""
+    system, comma, rest = name.partition(",")
+    return NAMES.get(system, system) + comma + rest
+
+
+def _ours_first(label: str) -> tuple[bool, str]:
+    return not label.startswith("isoflop"), label
+
+
+def _shown(name: str) -> bool:
+    return name.startswith("indexing-") or name in ("quality", "latency")
+
+
+if __name__ == "__main__":
+    main()
