@@ -1,0 +1,118 @@
+"""What readers make: text with spans, and the draft in which it is put together."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from isoflop.documents import NOTHING, Span
+
+# Characters that cannot be stored or shown: NUL, and halves of a surrogate pair.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a reader made of one file.
+
+    Attributes:
+        text: The text. Every character of it can be stored; lines end in a newline only.
+        spans: Headings, tables, code and pages, by start.
+        metadata: Title, author, date, where the file says so.
+        remarks: What could not be read though the rest was; each is reported.
+        members: Files inside this file (attachments), by name.
+    """
+
+    text: str
+    spans: tuple[Span, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    remarks: tuple[str, ...] = ()
+    members: tuple[tuple[str, bytes], ...] = ()
+
+
+def storable(text: str) -> str:
+    """The same text, as long, with the replacement character where one cannot be stored."""
+    return UNSTORABLE.sub("\ufffd", text)
+
+
+def one_line(text: str, most: int = 300) -> str:
+    """White space folded to single spaces, cut to `most` characters: fit for a label."""
+    folded = " ".join(text[: 4 * most].split())
+    return folded if len(folded) <= most else folded[: most - 1].rstrip() + "…"
+
+
+@dataclass(slots=True)
+class Draft:
+    """A text in the making: blocks are added at its end, and their spans are remembered."""
+
+    parts: list[str] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    length: int = 0
+
+    def write(self, text: str) -> None:
+        """Add text as it is, but for its line ends and what cannot be stored."""
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = storable(text)
+        self.parts.append(text)
+        self.length += len(text)
+
+    def paragraph(self, text: str) -> None:
+        """Add a block and a blank line after it."""
+        text = text.strip("\n")
+        if text.strip():
+            self.write(text)
+            self.write("\n\n")
+
+    def heading(self, text: str, level: int, label: str = "") -> None:
+        """Add a heading on a line of its own."""
+        text = one_line(text, 2000)
+        if text:
+            start = self.length
+            self.write(text)
+            self._mark(start, "heading", storable(label or one_line(text)), max(1, level))
+            self.write("\n\n")
+
+    def code(self, text: str) -> None:
+        """Add lines whose white space matters."""
+        text = text.strip("\r\n")
+        if text.strip():
+            start = self.length
+            self.write(text)
+            self._mark(start, "code")
+            self.write("\n\n")
+
+    def table(self, rows: Iterable[Sequence[str]]) -> None:
+        """Add rows, a line each, their cells apart by ` | `; rows without text are left out."""
+        start = self.length
+        for row in rows:
+            cells = [" ".join(cell.split()) for cell in row]
+            if any(cells):
+                self.write(" | ".join(cells).rstrip(" |") + "\n")
+        if self.length > start:
+            self._mark(start, "table", stop=self.length - 1)
+            self.write("\n")
+
+    @contextmanager
+    def page(self, number: int) -> Iterator[None]:
+        """Everything added inside belongs to one page; a page without text leaves no span."""
+        start = self.length
+        yield
+        if self.length > start:
+            self._mark(start, "page", str(number))
+
+    def content(
+        self,
+        metadata: Mapping[str, str] = NOTHING,
+        remarks: Iterable[str] = (),
+        members: Iterable[tuple[str, bytes]] = (),
+    ) -> Content:
+        """The finished text; a page or section comes before what begins with it."""
+        spans = sorted(self.spans, key=lambda span: (span.start, -span.stop))
+        named = {key: storable(one_line(value)) for key, value in metadata.items() if value.strip()}
+        return Content("".join(self.parts), tuple(spans), named, tuple(remarks), tuple(members))
+
+    def _mark(
+        self, start: int, kind: str, label: str = "", level: int = 0, stop: int | None = None
+    ) -> None:
+        self.spans.append(Span(start, self.length if stop is None else stop, kind, label, level))  # type: ignore[arg-type]  # the four kinds, by name

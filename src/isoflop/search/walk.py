@@ -1,0 +1,158 @@
+"""Which files of a folder are read: all but the ignored, the hidden and the linked."""
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+from isoflop.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+# A file with more rules than this is not a list of rules that somebody wrote.
+MOST_RULE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file to read.
+
+    Attributes:
+        id: Its path below the folder that was walked, with `/` between the parts.
+        path: Where it lies.
+        bytes: Its size.
+        modified_ns: When it was last changed, in nanoseconds since 1970.
+    """
+
+    id: str
+    path: Path
+    bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of one `.gitignore`, which speak of what lies below `folder`."""
+
+    folder: str
+    spec: GitIgnoreSpec
+
+    def ignores(self, path: str) -> bool | None:
+        """Whether `path` is ignored; None where no rule speaks of it."""
+        return self.spec.check_file(path[len(self.folder) :]).include
+
+
+def walk(root: Path) -> Iterator[Found]:
+    """Every file below a folder that may be read, sorted by id.
+
+    Hidden files and folders (among them `.git` and `.isoflop`), whatever a `.gitignore` at any
+    level names, and all symbolic links are passed over. A link that stays inside the folder
+    leads to a file that is found anyway, and one that leaves it must not be followed. The rules
+    of the repository around `root` hold too, unless they ignore `root` itself: then it was named
+    on purpose.
+
+    Args:
+        root: A folder, or one file, which is then found whatever the rules say.
+
+    Raises:
+        UsageError: If there is nothing at `root`, or it can't be listed.
+    """
+    if root.is_file():
+        status = root.stat()
+        yield Found(_printable(root.name), root, status.st_size, status.st_mtime_ns)
+    elif root.is_dir():
+        if not os.access(root, os.R_OK | os.X_OK):
+            raise UsageError(f"The folder {root} may not be listed. Check its permissions.")
+        yield from _files_below(os.fspath(root), "", _rules_around(root))
+    else:
+        raise UsageError(f"There is no file or folder at {root}. Check the path.")
+
+
+def _files_below(folder: str, prefix: str, rules: tuple[Rules, ...]) -> Iterator[Found]:
+    """Depth first, in the order of the ids, which is why a folder sorts as `name/`."""
+    listing = _entries(folder)
+    if ".gitignore" in listing:
+        rules = (*rules, Rules(prefix, _spec(os.path.join(folder, ".gitignore"))))
+    for name in sorted(listing, key=lambda name: name + "/" * listing[name].is_dir()):
+        entry = listing[name]
+        if name.startswith(".") or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            if not _ignored(f"{prefix}{name}/", rules):
+                yield from _files_below(entry.path, f"{prefix}{name}/", rules)
+        elif entry.is_file() and not _ignored(prefix + name, rules):
+            status = entry.stat(follow_symlinks=False)
+            id = _printable(prefix + name)
+            yield Found(id, Path(entry.path), status.st_size, status.st_mtime_ns)
+
+
+def _entries(folder: str) -> dict[str, "os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry for entry in entries}
+    except OSError as error:
+        log.warning("%s is passed over: %s", folder, error.strerror)
+        return {}
+
+
+def _ignored(path: str, rules: tuple[Rules, ...]) -> bool:
+    """The innermost `.gitignore` that speaks of a path decides, as in git."""
+    for rule in reversed(rules):
+        verdict = rule.ignores(path)
+        if verdict is not None:
+            return verdict
+    return False
+
+
+def _spec(path: str) -> GitIgnoreSpec:
+    """The rules in a file; none if it cannot be read. A line that is no pattern is left out."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read(MOST_RULE_BYTES).splitlines()
+    except OSError as error:
+        log.warning("The rules in %s are not followed: %s", path, error.strerror)
+        return GitIgnoreSpec([])
+    patterns: list[GitIgnoreSpecPattern] = []
+    for line in lines:
+        try:
+            patterns.extend(GitIgnoreSpec.from_lines([line]).patterns)
+        except ValueError as error:
+            log.warning("A rule in %s is not followed: %s", path, error)
+    return GitIgnoreSpec(patterns)
+
+
+def _rules_around(root: Path) -> tuple[Rules, ...]:
+    """The rules above `root`, up to the repository it lies in, seen from `root`."""
+    inside = root.resolve()
+    above = [inside, *inside.parents]
+    repository = next((folder for folder in above if (folder / ".git").exists()), None)
+    if repository is None or repository == inside:
+        return ()
+    parents = above[1 : above.index(repository) + 1]
+    specs = [
+        (f"{inside.relative_to(parent).as_posix()}/", _spec(os.fspath(parent / ".gitignore")))
+        for parent in reversed(parents)
+        if (parent / ".gitignore").is_file()
+    ]
+    if any(spec.match_file(path) for path, spec in specs):
+        return ()
+    return tuple(_Above("", spec, path) for path, spec in specs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Above(Rules):
+    """Rules of a folder above the root: they see the root's own path before the file's."""
+
+    path: str
+
+    def ignores(self, path: str) -> bool | None:
+        return self.spec.check_file(self.path + path).include
+
+
+def _printable(id: str) -> str:
+    r"""Bytes of a name that are not UTF-8 shown as `\xff`, so that every id can be stored."""
+    return id if id.isascii() else os.fsencode(id).decode("utf-8", "backslashreplace")
