@@ -14,6 +14,7 @@ from isoflop.measure.scores import mcnemar, wilson
 from isoflop.plan.flops import forward_flops, parameters
 
 HANDBOOK = files("isoflop") / "handbook"
+QUESTIONS_FILE = HANDBOOK.parent / "measure" / "handbook_questions.jsonl"
 PAGES = {
     page.name: page.read_text(encoding="utf-8")
     for page in sorted(HANDBOOK.iterdir(), key=lambda page: page.name)
@@ -21,7 +22,7 @@ PAGES = {
 }
 QUESTIONS: list[dict[str, Any]] = [
     json.loads(line)
-    for line in (HANDBOOK / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    for line in QUESTIONS_FILE.read_text(encoding="utf-8").splitlines()
 ]
 ANSWERABLE = [question for question in QUESTIONS if question["page"] is not None]
 

@@ -1,0 +1,116 @@
+"""A question, documents, an answer: the whole way, and the bill."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isoflop import catalog
+from isoflop.bill import Bill
+from isoflop.errors import UsageError, did_you_mean
+from isoflop.meter import measured
+from isoflop.plan.price import endpoint_bill, run_bill
+from isoflop.questions import Answer, Hit, Way
+from isoflop.search.index import DEFAULT_WAY, Index
+from isoflop.settings import setting
+
+if TYPE_CHECKING:
+    from isoflop.search.update import Progress
+
+NOT_ANSWERED = "The documents do not answer this."
+SCHEMES = ("extractive", "openai:NAME")
+
+
+def ask(
+    question: str,
+    path: str | Path | Index = ".",
+    *,
+    model: str | None = None,
+    k: int = 8,
+    by: Way = DEFAULT_WAY,
+    where: Sequence[str] = (),
+    base_url: str | None = None,
+    progress: "Progress | None" = None,
+    on_text: Callable[[str], None] | None = None,
+) -> Answer:
+    """Answer a question from documents, with citations and the bill.
+
+    Args:
+        question: As a person would ask it.
+        path: A folder or file, indexed when new and updated when changed; or an open index, which
+            is searched as it is.
+        model: "extractive" answers with the sentences that answer, without a language model and
+            without leaving this machine; "openai:NAME" hands the passages to that model at
+            `base_url`. The setting `model` by default.
+        k: Passages to answer from.
+        by: Way of ranking them.
+        where: Filters, as in `Index.search`.
+        base_url: Address of an OpenAI-compatible server.
+        progress: Told how far indexing is.
+        on_text: Given a language model's answer piece by piece.
+
+    Returns:
+        The answer. Its bill is of the question; indexing is paid once and is not in it.
+
+    Raises:
+        UsageError: If the question is empty or the model is unknown.
+        Missing: If packages, weights or a key are not there.
+        EndpointError: If the server fails.
+    """
+    name = str(setting("model", model).value)
+    _check_model(name)
+    if isinstance(path, Index):
+        index = path
+    else:
+        index = Index.open(path)
+        index.update(progress=progress)
+    found = index.find(question, k, by=by, where=where)
+    if name == "extractive":
+        return _extracted(question, index, found.hits, found.bill)
+    return _generated(question, found.hits, found.bill, name, base_url, on_text)
+
+
+def _check_model(name: str) -> None:
+    scheme, _, rest = name.partition(":")
+    if name != "extractive" and not (scheme == "openai" and rest):
+        raise UsageError(
+            f"No model called {name!r}.{did_you_mean(name, SCHEMES)}"
+            f" Models are {' or '.join(SCHEMES)}."
+        )
+
+
+def _extracted(question: str, index: Index, hits: Sequence[Hit], searched: Bill) -> Answer:
+    from isoflop.augment.extractive import select
+
+    with measured() as reading:
+        selection = select(question, hits, index.encoder)
+    bill = searched + run_bill(
+        catalog.this_machine(),
+        seconds=reading.seconds,
+        joules=reading.joules,
+        flops=selection.flops,
+        prompt_tokens=selection.padded_tokens,
+    )
+    if selection.abstained:
+        return Answer(NOT_ANSWERED, (), tuple(hits), abstained=True, bill=bill)
+    text = "\n".join(citation.quote for citation in selection.citations)
+    return Answer(text, selection.citations, tuple(hits), abstained=False, bill=bill)
+
+
+def _generated(
+    question: str,
+    hits: Sequence[Hit],
+    searched: Bill,
+    model: str,
+    base_url: str | None,
+    on_text: Callable[[str], None] | None,
+) -> Answer:
+    from dataclasses import replace
+
+    from isoflop.augment import cited
+    from isoflop.lm.endpoint import Endpoint
+
+    name = model.partition(":")[2]
+    address = setting("base_url", base_url).value
+    endpoint = Endpoint(name, base_url=str(address)) if address else Endpoint(name)
+    answer = cited.answer(question, hits, endpoint, on_text=on_text)
+    return replace(answer, bill=searched + endpoint_bill(answer.bill, catalog.price(name, address)))

@@ -1,0 +1,94 @@
+"""The command line: one file per command, imported when the command is called."""
+
+import importlib
+import os
+import sys
+
+import click
+
+from isoflop import __version__
+from isoflop.errors import IsoflopError, did_you_mean
+
+COMMANDS = {
+    "demo": ("isoflop.cli.demo:demo", "What it does, on bundled pages, in under a minute."),
+    "ask": ("isoflop.cli.ask:ask", "Answer a question from documents, with citations and bill."),
+    "index": ("isoflop.cli.index:index", "Build or update an index of documents."),
+    "search": ("isoflop.cli.search:search", "Ranked passages; TREC runs for evaluation."),
+    "plan": ("isoflop.cli.plan:plan", "What it costs, before it is spent."),
+    "models": ("isoflop.cli.models:models", "Model files: which are known, which are here."),
+    "doctor": ("isoflop.cli.doctor:doctor", "What works on this machine."),
+    "config": ("isoflop.cli.config:config", "Settings in force and where they come from."),
+}
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """Commands by name; a module is imported only when its command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table, which is the order of a first visit."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command, imported now."""
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name for a wrong one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No command called {args[0]!r}.{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="isoflop")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def group(debug: bool) -> None:
+    """At equal compute, what works best?
+
+    isoflop answers questions from your documents with citations, and says what each answer takes
+    in FLOPs, seconds, joules, dollars and CO2e: before, while and after it is spent.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = group.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = 2 if isinstance(error, click.UsageError) else 1
+    except IsoflopError as error:
+        code = _told(error)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(
+            "\nInterrupted. What was done is kept; the same command goes on from there.", err=True
+        )
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: IsoflopError) -> int:
+    """Say what is wrong; as JSON too where JSON was asked for. Returns the exit code."""
+    if "--debug" in sys.argv:
+        raise error
+    if "--json" in sys.argv:
+        from isoflop.cli.output import print_json
+
+        print_json({"error": {"kind": type(error).__name__, "message": str(error)}})
+    click.echo(f"Error: {error}", err=True)
+    return error.exit_code

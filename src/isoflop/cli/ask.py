@@ -1,0 +1,126 @@
+"""isoflop ask: an answer with citations and its bill."""
+
+import sys
+
+import click
+
+from isoflop.augment.ask import ask as answer_question
+from isoflop.cli import options
+from isoflop.cli.index import tell_refusals
+from isoflop.cli.output import bill_line, note, print_json
+from isoflop.cli.search import hits_json, location
+from isoflop.errors import UsageError
+from isoflop.questions import Answer, Citation
+from isoflop.search.index import Index
+
+
+@click.command()
+@click.argument("question")
+@click.argument("path", default=".")
+@click.option("--model", metavar="NAME", help="extractive (default) or openai:NAME.")
+@click.option("--base-url", metavar="URL", help="Of an OpenAI-compatible server.")
+@click.option("-k", default=8, show_default=True, help="Passages to answer from.")
+@options.way
+@options.where
+@options.into
+@options.encoder
+@options.fixed
+@options.wait
+@options.as_json
+def ask(
+    question: str,
+    path: str,
+    model: str | None,
+    base_url: str | None,
+    k: int,
+    by: str,
+    where: tuple[str, ...],
+    into: str | None,
+    encoder: str | None,
+    fixed: bool,
+    wait: float,
+    as_json: bool,
+) -> None:
+    """Answer QUESTION from the documents in PATH (default: this folder).
+
+    The answer is made of quotes, each with its file, page or heading, and line. With --model a
+    language model answers instead, and each of its citations is checked.
+    """
+    if not question.strip():
+        raise UsageError("The question is empty. Ask with at least one word.")
+    index = Index.open(path, into=into, encoder=encoder)
+    update = options.current(index, fixed=fixed, wait=wait)
+    streamed = sys.stdout.isatty() and not as_json
+    answer = answer_question(
+        question,
+        index,
+        model=model,
+        k=k,
+        by=options.known_way(by),
+        where=where,
+        base_url=base_url,
+        on_text=(lambda text: click.echo(text, nl=False)) if streamed else None,
+    )
+    if as_json:
+        print_json(answer_json(answer))
+    else:
+        if streamed and answer.bill.output_tokens != 0:
+            click.echo("\n")
+        show(answer)
+    if update is not None and update.embedded:
+        tell_refusals(update.refused)
+        note(f"indexing, paid once: {bill_line(update.bill)}")
+    note(f"bill: {bill_line(answer.bill)}")
+
+
+def show(answer: Answer) -> None:
+    """The answer and where it stands."""
+    if answer.abstained:
+        click.echo(answer.text)
+        if answer.hits:
+            nearest = answer.hits[0].passage
+            click.echo(
+                "Nearest: "
+                + location(nearest.document, nearest.page, nearest.heading, nearest.line)
+            )
+        return
+    quoted = answer.text == "\n".join(citation.quote for citation in answer.citations)
+    if not quoted:
+        click.echo(answer.text + "\n")
+    for number, citation in enumerate(answer.citations, start=1):
+        click.echo(f'[{number}] "{_one_line(citation.quote)}"' if quoted else f"[{number}]")
+        click.echo(f"    {place(citation)}{'' if citation.supported else '  (unsupported)'}")
+
+
+def place(citation: Citation) -> str:
+    """Where a quote stands: document, page or heading, line."""
+    passage = citation.passage
+    line = passage.line_of(citation.start)
+    return location(passage.document, passage.page, passage.heading, line)
+
+
+def answer_json(answer: Answer) -> dict[str, object]:
+    """An answer for JSON."""
+    return {
+        "text": answer.text,
+        "abstained": answer.abstained,
+        "citations": [
+            {
+                "document": citation.passage.document,
+                "page": citation.passage.page,
+                "heading": citation.passage.heading or None,
+                "line": citation.passage.line_of(citation.start),
+                "start": citation.start,
+                "stop": citation.stop,
+                "quote": citation.quote,
+                "supported": citation.supported,
+            }
+            for citation in answer.citations
+        ],
+        "hits": hits_json(answer.hits),
+        "bill": answer.bill.as_dict(),
+    }
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

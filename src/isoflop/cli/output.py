@@ -1,0 +1,135 @@
+"""What a command prints: JSON, bills, tables, progress."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+import click
+
+from isoflop.bill import Bill
+
+SCHEMA_VERSION = 1
+DASH = "-"
+
+# prefixes of the International System of Units, largest first
+_LARGE = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+_SMALL = ((1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+
+
+def print_json(values: Mapping[str, object]) -> None:
+    """One object on stdout, with the version of its form."""
+    click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **values}, ensure_ascii=False))
+
+
+def note(text: str) -> None:
+    """A line for the person at the terminal, on stderr."""
+    click.echo(text, err=True)
+
+
+def amount(figure: float | None, unit: str, digits: int = 3) -> str:
+    """A figure with a prefixed unit: `amount(0.0123, "s")` is "12.3 ms"; None is a dash."""
+    if figure is None:
+        return DASH
+    if figure == 0:
+        return f"0 {unit}"
+    for factor, prefix in (*_LARGE, *_SMALL):
+        if abs(figure) >= factor * (1 - 0.5 * 10**-digits):
+            return f"{_rounded(figure / factor, digits)} {prefix}{unit}"
+    return f"{figure:.1e} {unit}"
+
+
+def _rounded(value: float, digits: int) -> str:
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.0f}" if "e" in text else text
+
+
+def dollars(figure: float | None) -> str:
+    """An amount of money; None is a dash."""
+    if figure is None:
+        return DASH
+    return f"${figure:,.2f}" if figure >= 1 or figure == 0 else f"${figure:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """A time to wait: "12 s", "3:05 min", "2:10 h"."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)}:{int(seconds % 60):02d} min"
+    return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d} h"
+
+
+def bill_line(bill: Bill) -> str:
+    """A bill in one line, each figure with its basis."""
+    shown = [
+        (amount(bill.seconds, "s"), "seconds"),
+        (amount(bill.flops, "FLOP"), "flops"),
+        (amount(bill.joules, "J"), "joules"),
+        (dollars(bill.dollars) + (" dollars" if bill.dollars is None else ""), "dollars"),
+        (amount(bill.grams_co2e, "g") + " CO2e", "grams_co2e"),
+    ]
+    tokens = [
+        (f"{getattr(bill, name):,.0f} {word} tokens", name)
+        for name, word in (("prompt_tokens", "read"), ("output_tokens", "written"))
+        if getattr(bill, name)
+    ]
+    return ", ".join(
+        text if text.startswith(DASH) else f"{text} ({bill.basis_of(name) or 'measured'})"
+        for text, name in (*shown, *tokens)
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns: the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join([line(head), line(["-" * width for width in widths]), *map(line, rows)])
+
+
+class Bar:
+    """Progress on stderr: a bar with rate and time left on a terminal, plain lines elsewhere.
+
+    Elsewhere a line is printed when a stage begins and every ten seconds, so that a log of a
+    long run stays readable and a short run stays quiet.
+    """
+
+    def __init__(self) -> None:
+        self.terminal = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        self.stage = ""
+        self.began = self.shown = 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` things of a stage are done."""
+        now = time.monotonic()
+        if stage != self.stage:
+            self.close()
+            self.stage, self.began = stage, now
+            self.shown = 0.0 if self.terminal else now
+        finished = done >= total
+        if now - self.shown < (0.1 if self.terminal else 10.0) and not finished:
+            return
+        self.shown = now
+        self._show(stage, done, total, now - self.began)
+
+    def _show(self, stage: str, done: int, total: int, seconds: float) -> None:
+        rate = done / seconds if seconds > 0 else 0.0
+        left = f", {duration((total - done) / rate)} left" if rate and done < total else ""
+        text = f"{stage} {done:,} of {total:,} ({rate:,.0f}/s{left})"
+        if self.terminal:
+            full = round(24 * done / total) if total else 24
+            click.echo(f"\r\x1b[K[{'#' * full}{'.' * (24 - full)}] {text}", nl=False, err=True)
+        elif seconds >= 10:
+            note(text)
+
+    def close(self) -> None:
+        """Leave the line of the bar."""
+        if self.terminal and self.stage:
+            click.echo("\r\x1b[K", nl=False, err=True)
+        self.stage = ""

@@ -1,0 +1,77 @@
+"""From a query to ranked passage ids, by each way of ranking."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from isoflop.plan.flops import forward_flops
+from isoflop.questions import Way
+from isoflop.search.dense import Vectors
+from isoflop.search.encode import Encoder
+from isoflop.search.fuse import fuse
+from isoflop.search.lexical import Words
+from isoflop.search.truth import Truth
+
+DEPTH = 100  # candidates of each list that are fused, at least
+RERANKED = 20  # candidates whose token vectors are compared
+
+
+class Ranking:
+    """One query against one published state, and the work done for it.
+
+    Attributes:
+        tokens: Processed by the encoder, padding included.
+        flops: Of the encoder and of the vectors compared. Ranking words takes no matrix
+            arithmetic and counts 0.
+    """
+
+    def __init__(
+        self,
+        truth: Truth,
+        words: Words,
+        vectors: Vectors,
+        encoder: Callable[[], Encoder],
+        query: str,
+        allowed: Sequence[int] | None,
+    ) -> None:
+        self.truth, self.words, self.vectors, self.encoder = truth, words, vectors, encoder
+        self.query, self.allowed = query, allowed
+        self.tokens = 0
+        self.flops = 0.0
+
+    def by(self, way: Way, k: int, generation: int) -> list[tuple[int, float]]:
+        """Ids and scores of the k best passages, best first."""
+        if way == "bm25":
+            return self._by_words(k)
+        if way == "dense":
+            return self._by_vectors(k)
+        depth = max(DEPTH, 2 * k)
+        fused = fuse(self._by_words(depth), self._by_vectors(depth), max(k, RERANKED))
+        return fused[:k] if way == "fused" else self._reranked(fused, k, generation)
+
+    def _by_words(self, k: int) -> list[tuple[int, float]]:
+        return self.words.search(self.query, k, self.allowed)
+
+    def _by_vectors(self, k: int) -> list[tuple[int, float]]:
+        encoder = self.encoder()
+        encoded = encoder.encode([self.query])
+        self._count(encoder, encoded.padded_tokens)
+        self.flops += 2.0 * len(self.vectors) * encoder.width
+        allowed = None if self.allowed is None else np.asarray(self.allowed, np.int64)
+        return self.vectors.search(encoded.vectors[0], k, allowed=allowed, exact=self._exact)
+
+    def _reranked(
+        self, fused: list[tuple[int, float]], k: int, generation: int
+    ) -> list[tuple[int, float]]:
+        return fused[:k]
+
+    def _exact(self, ids: Sequence[int]) -> np.ndarray:
+        """Vectors of these passages as stored: (ids, width) float32."""
+        stored = self.truth.vectors(ids)
+        return np.stack([np.frombuffer(stored[int(id)], np.float16) for id in ids]).astype(
+            np.float32
+        )
+
+    def _count(self, encoder: Encoder, padded_tokens: int) -> None:
+        self.tokens += padded_tokens
+        self.flops += forward_flops(encoder.architecture, [padded_tokens])

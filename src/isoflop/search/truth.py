@@ -1,0 +1,436 @@
+"""The truth of an index: documents, passages and vectors in one SQLite file.
+
+Every file is kept as a version that was `born` in one generation and may have `died` in another.
+A reader sees the versions that live in the published generation, whatever a writer is doing; a
+writer adds versions of the next generation bit by bit, and publishes them in one transaction. A
+kill therefore leaves the published state, and what was already read and embedded is not lost.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from isoflop.documents import Passage
+from isoflop.errors import DamagedIndex, NewerIndex, UsageError
+
+FORMAT = 1
+NAME = "truth.sqlite"
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE files (            -- one version of one file
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL,
+    bytes INTEGER NOT NULL, modified_ns INTEGER NOT NULL, read_ns INTEGER NOT NULL,
+    sha256 TEXT, born INTEGER NOT NULL, died INTEGER);
+CREATE INDEX files_by_name ON files (name);
+CREATE TABLE refusals (file INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,
+    name TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE INDEX refusals_by_file ON refusals (file);
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY, file INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,
+    name TEXT NOT NULL, source TEXT NOT NULL, media_type TEXT NOT NULL, sha256 TEXT NOT NULL,
+    metadata TEXT NOT NULL);
+CREATE INDEX documents_by_file ON documents (file);
+CREATE TABLE passages (         -- an id is never used again, so derived files cannot confuse two
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    start INTEGER NOT NULL, stop INTEGER NOT NULL, page INTEGER, line INTEGER NOT NULL,
+    headings TEXT NOT NULL, key BLOB NOT NULL, text TEXT NOT NULL);
+CREATE INDEX passages_by_document ON passages (document, start);
+CREATE INDEX passages_by_key ON passages (key);
+CREATE TABLE vectors (passage INTEGER PRIMARY KEY REFERENCES passages ON DELETE CASCADE,
+    vector BLOB NOT NULL);
+"""
+
+# The passages that a generation holds; :g is its number.
+LIVING = """passages JOIN documents ON documents.id = passages.document
+    JOIN files ON files.id = documents.file
+    AND files.born <= :g AND (files.died IS NULL OR files.died > :g)"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """What is known of one file that was read."""
+
+    id: int
+    name: str
+    bytes: int
+    modified_ns: int
+    read_ns: int
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """A document about to be stored, with its passages and the key of each one's embedded text."""
+
+    name: str
+    source: str
+    media_type: str
+    sha256: str
+    metadata: dict[str, str]
+    passages: Sequence[tuple[Passage, bytes]]
+
+
+class Truth:
+    """The SQLite file, opened for reading or, while the index's lock is held, for writing."""
+
+    def __init__(self, folder: Path, *, write: bool = False) -> None:
+        """Open the truth in `folder`; create it when `write` is set and nothing is there.
+
+        Raises:
+            NewerIndex: If a newer isoflop wrote it.
+            DamagedIndex: If it is not a database of ours.
+            UsageError: If nothing is there to read, or the folder cannot be written.
+        """
+        self.file = folder / NAME
+        if not write and not self.file.exists():
+            raise UsageError(f"No index in {folder}. Make one with: isoflop index PATH")
+        try:
+            self._open(write)
+        except sqlite3.DatabaseError as error:
+            raise self._explained(error, write) from error
+        if int(self.get("format", "0")) > FORMAT:
+            self.close()
+            raise NewerIndex(
+                f"{self.file.parent} was written by a newer isoflop. "
+                "Update isoflop, or index into another folder with --into."
+            )
+
+    def _open(self, write: bool) -> None:
+        mode = "rwc" if write else "ro"
+        address = f"{self.file.absolute().as_uri()}?mode={mode}"
+        self.database = sqlite3.connect(
+            address, uri=True, isolation_level=None, timeout=30, check_same_thread=False
+        )
+        self.database.execute("PRAGMA foreign_keys = ON")
+        if not write:
+            try:
+                self.database.execute("SELECT 1 FROM meta LIMIT 1")
+            except sqlite3.OperationalError:
+                # On a read-only disk a write-ahead log cannot be attached; the file itself can.
+                self.database.close()
+                self.database = sqlite3.connect(
+                    f"{address}&immutable=1",
+                    uri=True,
+                    isolation_level=None,
+                    check_same_thread=False,
+                )
+                self.database.execute("SELECT 1 FROM meta LIMIT 1")
+            return
+        self.database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        self.database.execute("PRAGMA journal_mode = WAL")
+        self.database.execute("PRAGMA synchronous = NORMAL")
+        with self.transaction():
+            if not self.database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                for statement in SCHEMA.split(";"):
+                    self.database.execute(statement)
+                self.set(format=str(FORMAT), generation="0")
+
+    def _explained(self, error: sqlite3.DatabaseError, write: bool) -> Exception:
+        text = str(error)
+        if "unable to open" in text or "readonly" in text:
+            return UsageError(
+                f"{self.file.parent} cannot be {'written' if write else 'read'}: {text}. "
+                "Choose a folder you may write with --into DIR."
+            )
+        if "full" in text:
+            return UsageError(f"{self.file.parent}: the disk is full. Free some space and go on.")
+        return DamagedIndex(
+            f"{self.file} is not a readable index ({text}). "
+            f"Remove {self.file.parent} and run isoflop index again."
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def transaction(self, kind: str = "IMMEDIATE") -> "_Transaction":
+        """A transaction: `with truth.transaction(): ...` commits, or rolls back on an error.
+
+        Args:
+            kind: "IMMEDIATE" to write, "DEFERRED" to read one state throughout.
+        """
+        return _Transaction(self.database, kind)
+
+    # meta
+
+    def get(self, key: str, default: str = "") -> str:
+        """One value of the index as a whole."""
+        row = self.database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else default
+
+    def set(self, **values: str) -> None:
+        """Set values of the index as a whole."""
+        self.database.executemany("REPLACE INTO meta VALUES (?, ?)", values.items())
+
+    @property
+    def generation(self) -> int:
+        """The number of the published state; 0 when nothing was ever published."""
+        return int(self.get("generation", "0"))
+
+    # writing the next generation
+
+    def next_files(self) -> dict[str, FileVersion]:
+        """The files of the generation being written, by name."""
+        rows = self.database.execute(
+            "SELECT id, name, bytes, modified_ns, read_ns, sha256 FROM files WHERE died IS NULL"
+        )
+        return {row[1]: FileVersion(*row) for row in rows}
+
+    def retire(self, files: Iterable[int]) -> None:
+        """End these versions with the next generation; unpublished ones vanish at once."""
+        following = self.generation + 1
+        ids = [(file,) for file in files]
+        self.database.executemany(f"DELETE FROM files WHERE id = ? AND born = {following}", ids)
+        self.database.executemany(f"UPDATE files SET died = {following} WHERE id = ?", ids)
+
+    def restat(self, file: int, modified_ns: int, bytes: int, read_ns: int) -> None:
+        """Note that a touched file still has the same content."""
+        self.database.execute(
+            "UPDATE files SET modified_ns = ?, bytes = ?, read_ns = ? WHERE id = ?",
+            (modified_ns, bytes, read_ns, file),
+        )
+
+    def add(
+        self,
+        version: FileVersion,
+        path: Path,
+        documents: Iterable[DocumentRow],
+        refusals: Iterable[tuple[str, str]],
+    ) -> None:
+        """Store one version of a file, to be published with the next generation."""
+        file = self.database.execute(
+            "INSERT INTO files (name, path, bytes, modified_ns, read_ns, sha256, born)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                version.name,
+                str(path),
+                version.bytes,
+                version.modified_ns,
+                version.read_ns,
+                version.sha256,
+                self.generation + 1,
+            ),
+        ).lastrowid
+        self.database.executemany(
+            "INSERT INTO refusals VALUES (?, ?, ?)", ((file, *refusal) for refusal in refusals)
+        )
+        for document in documents:
+            row = self.database.execute(
+                "INSERT INTO documents (file, name, source, media_type, sha256, metadata)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    file,
+                    document.name,
+                    document.source,
+                    document.media_type,
+                    document.sha256,
+                    json.dumps(document.metadata, ensure_ascii=False),
+                ),
+            ).lastrowid
+            self.database.executemany(
+                "INSERT INTO passages (document, start, stop, page, line, headings, key, text)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (
+                        row,
+                        p.start,
+                        p.stop,
+                        p.page,
+                        p.line,
+                        json.dumps(p.headings, ensure_ascii=False),
+                        key,
+                        p.text,
+                    )
+                    for p, key in document.passages
+                ),
+            )
+
+    def reuse_vectors(self) -> int:
+        """Give passages whose embedded text is already known the vector it has."""
+        return self.database.execute(
+            "INSERT OR IGNORE INTO vectors SELECT fresh.id, vectors.vector"
+            " FROM passages AS fresh JOIN passages AS known ON known.key = fresh.key"
+            " JOIN vectors ON vectors.passage = known.id"
+            " WHERE fresh.id NOT IN (SELECT passage FROM vectors)"
+        ).rowcount
+
+    def unembedded(self, most: int, after: int = 0) -> list[tuple[int, Passage]]:
+        """The next passages without a vector, in order."""
+        rows = self.database.execute(
+            f"SELECT passages.id, {_PASSAGE} FROM passages"
+            " JOIN documents ON documents.id = passages.document"
+            " LEFT JOIN vectors ON vectors.passage = passages.id"
+            " WHERE vectors.passage IS NULL AND passages.id > ? ORDER BY passages.id LIMIT ?",
+            (after, most),
+        )
+        return [(row[0], _passage(row[1:])) for row in rows]
+
+    def count_unembedded(self) -> int:
+        """How many passages have no vector yet."""
+        return int(
+            self.database.execute(
+                "SELECT (SELECT count(*) FROM passages) - (SELECT count(*) FROM vectors)"
+            ).fetchone()[0]
+        )
+
+    def add_vectors(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Store vectors by passage id."""
+        self.database.executemany("INSERT INTO vectors VALUES (?, ?)", rows)
+
+    def publish(self, **values: str) -> None:
+        """Make the next generation the one that readers see, with these meta values."""
+        with self.transaction():
+            self.set(generation=str(self.generation + 1), published=str(time.time_ns()), **values)
+
+    def has_next(self) -> bool:
+        """Whether something waits to be published."""
+        following = self.generation + 1
+        return bool(
+            self.database.execute(
+                "SELECT 1 FROM files WHERE born = ? OR died = ? LIMIT 1", (following, following)
+            ).fetchone()
+        )
+
+    def discard_next(self) -> None:
+        """Undo everything that waits to be published."""
+        following = self.generation + 1
+        self.database.execute("DELETE FROM files WHERE born = ?", (following,))
+        self.database.execute("UPDATE files SET died = NULL WHERE died = ?", (following,))
+
+    def dying(self) -> list[int]:
+        """Passages that the next generation will not hold."""
+        return self._passages_where("files.died = ?", self.generation + 1)
+
+    def dead(self) -> list[int]:
+        """Passages that no published generation holds any more."""
+        return self._passages_where("files.died <= ?", self.generation)
+
+    def _passages_where(self, condition: str, generation: int) -> list[int]:
+        return [
+            row[0]
+            for row in self.database.execute(
+                "SELECT passages.id FROM passages"
+                " JOIN documents ON documents.id = passages.document"
+                f" JOIN files ON files.id = documents.file WHERE {condition} ORDER BY passages.id",
+                (generation,),
+            )
+        ]
+
+    def bury(self) -> None:
+        """Delete what no published generation holds any more, and give back its space."""
+        with self.transaction():
+            self.database.execute("DELETE FROM files WHERE died <= ?", (self.generation,))
+        self.database.execute("PRAGMA incremental_vacuum").fetchall()
+
+    # reading a generation
+
+    def passages(self, ids: Sequence[int], generation: int) -> dict[int, Passage]:
+        """The passages of these ids that live in the generation."""
+        marks = ",".join(map(str, map(int, ids)))
+        rows = self.database.execute(
+            f"SELECT passages.id, {_PASSAGE} FROM {LIVING} WHERE passages.id IN ({marks})",
+            {"g": generation},
+        )
+        return {row[0]: _passage(row[1:]) for row in rows}
+
+    def vectors(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """Vectors by passage id."""
+        marks = ",".join(map(str, map(int, ids)))
+        return dict(
+            self.database.execute(
+                f"SELECT passage, vector FROM vectors WHERE passage IN ({marks})"
+            ).fetchall()
+        )
+
+    def living_ids(
+        self, generation: int, clauses: Sequence[tuple[str, str]] = (), born: int | None = None
+    ) -> list[int]:
+        """Ids of a generation's passages, in order.
+
+        Args:
+            generation: The generation.
+            clauses: Columns and the glob patterns they must match; all must hold.
+            born: Only passages of files that were added in this generation.
+        """
+        where = [f"{column} GLOB ?" for column, _ in clauses]
+        if born is not None:
+            where.append(f"files.born = {int(born)}")
+        condition = f"WHERE {' AND '.join(where)}" if where else ""
+        living = LIVING.replace(":g", str(int(generation)))
+        rows = self.database.execute(
+            f"SELECT passages.id FROM {living} {condition} ORDER BY passages.id",
+            [pattern for _, pattern in clauses],
+        )
+        return [row[0] for row in rows]
+
+    def words_of(self, ids: Sequence[int]) -> Iterator[tuple[int, str, str]]:
+        """Id, headings and text of passages, for the index of words."""
+        for some in _slices(ids):
+            for row in self.database.execute(
+                "SELECT id, headings, text FROM passages"
+                f" WHERE id IN ({','.join(map(str, some))}) ORDER BY id"
+            ):
+                yield row[0], " ".join(json.loads(row[1])), row[2]
+
+    def vectors_of(self, ids: Sequence[int]) -> Iterator[list[tuple[int, bytes]]]:
+        """Blocks of (id, vector) of passages, for the vector file."""
+        for some in _slices(ids):
+            yield self.database.execute(
+                "SELECT passage, vector FROM vectors"
+                f" WHERE passage IN ({','.join(map(str, some))}) ORDER BY passage"
+            ).fetchall()
+
+    def counts(self, generation: int) -> dict[str, int]:
+        """Files, documents, passages and refusals of a generation."""
+        alive = "files.born <= :g AND (files.died IS NULL OR files.died > :g)"
+        count: Callable[[str], int] = lambda what: int(  # noqa: E731 - one line, used four times
+            self.database.execute(f"SELECT count(*) FROM {what}", {"g": generation}).fetchone()[0]
+        )
+        return {
+            "files": count(f"files WHERE {alive}"),
+            "documents": count(f"documents JOIN files ON files.id = file WHERE {alive}"),
+            "passages": count(LIVING),
+            "refused": count(f"refusals JOIN files ON files.id = file WHERE {alive}"),
+        }
+
+    def refusals(self, generation: int) -> list[tuple[str, str]]:
+        """Names and reasons of what could not be read."""
+        return self.database.execute(
+            "SELECT refusals.name, reason FROM refusals JOIN files ON files.id = file"
+            " AND files.born <= :g AND (files.died IS NULL OR files.died > :g)"
+            " ORDER BY refusals.name, reason",
+            {"g": generation},
+        ).fetchall()
+
+
+class _Transaction:
+    def __init__(self, database: sqlite3.Connection, kind: str) -> None:
+        self.database, self.kind = database, kind
+
+    def __enter__(self) -> None:
+        self.database.execute(f"BEGIN {self.kind}")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self.database.in_transaction:
+            self.database.execute("ROLLBACK" if kind else "COMMIT")
+
+
+_PASSAGE = (
+    "documents.name, passages.start, passages.stop, passages.text, passages.headings,"
+    " passages.page, passages.line"
+)
+
+
+def _passage(row: Sequence[object]) -> Passage:
+    name, start, stop, text, headings, page, line = row
+    return Passage(name, start, stop, text, tuple(json.loads(headings)), page, line)  # type: ignore[arg-type] # rows of our own schema
+
+
+def _slices(ids: Sequence[int], size: int = 4096) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]

@@ -1,0 +1,379 @@
+"""Bringing an index up to date: read, embed, rank, publish. Every stage resumes after a kill."""
+
+import hashlib
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from errno import ENOSPC
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from isoflop import catalog
+from isoflop.bill import Bill
+from isoflop.documents import Document
+from isoflop.errors import DamagedIndex, UsageError
+from isoflop.meter import measured
+from isoflop.plan.price import run_bill
+from isoflop.search.chunk import embedded_text, passages
+from isoflop.search.dense import Vectors
+from isoflop.search.encode import Encoder
+from isoflop.search.lexical import Words
+from isoflop.search.read import Refusal
+from isoflop.search.sandbox import Reading
+from isoflop.search.truth import DocumentRow, FileVersion, Truth
+from isoflop.search.walk import Found, walk
+from isoflop.settings import setting
+
+RECIPE = "passages 1"  # a new number when the same file would be cut or stored differently
+COMMIT_PASSAGES = 256  # embedded between two commits: at most this much is lost by a kill
+COMMIT_FILES = 64
+WINDOW = 4096  # passages sorted by length before they are embedded
+SETTLED_NS = 2_000_000_000  # a file changed this shortly before it was read is looked at again
+WORDS = "words"
+
+
+class Progress(Protocol):
+    """Told how far a stage is."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Stages are "reading" (files), "embedding" (passages) and "ranking" (passages)."""
+
+
+@dataclass(slots=True)
+class Update:
+    """What an update did.
+
+    Attributes:
+        added: Files that were not there before.
+        changed: Files read again because they changed.
+        removed: Files that are gone.
+        unchanged: Files left alone.
+        embedded: Passages that went through the encoder.
+        reused: Passages whose text was known, so that their vector was kept.
+        refused: Names and reasons of what could not be read, in the whole index.
+        passages: In the whole index.
+        tokens: Processed by the encoder, without padding.
+        bill: What the update took.
+    """
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    embedded: int = 0
+    reused: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    passages: int = 0
+    tokens: int = 0
+    bill: Bill = field(default_factory=Bill)
+
+
+@dataclass(slots=True)
+class Work:
+    """One update under way, while its lock is held."""
+
+    folder: Path
+    roots: tuple[Path, ...]
+    encoder_name: str
+    encoder: Callable[[], Encoder]
+    progress: Progress
+    truth: Truth
+    done: Update = field(default_factory=Update)
+    padded_tokens: int = 0
+    flops: float = 0.0
+
+    def run(self) -> Update:
+        """All stages, in order; nothing is written when nothing changed."""
+        with measured() as reading:
+            self._read(self._changes())
+            if self._unfinished():
+                self._embed()
+                self._publish()
+            generation = self.truth.generation
+            self.done.passages = self.truth.counts(generation)["passages"]
+            self.done.refused = self.truth.refusals(generation)
+        self.done.bill = run_bill(
+            catalog.this_machine(),
+            seconds=reading.seconds,
+            joules=reading.joules,
+            flops=self.flops,
+            prompt_tokens=self.padded_tokens,
+        )
+        return self.done
+
+    # what changed
+
+    def _changes(self) -> list[Found]:
+        """Files to read; versions of files that are gone, or of another recipe, are retired."""
+        self._settle_identity()
+        known = self.truth.next_files()
+        fresh: list[Found] = []
+        names: set[str] = set()
+        for found in self._walk():
+            names.add(found.id)
+            old = known.get(found.id)
+            if old is None or _may_differ(old, found):
+                fresh.append(found)
+            else:
+                self.done.unchanged += 1
+        gone = [version for name, version in known.items() if name not in names]
+        if gone:
+            with self.truth.transaction():
+                self.truth.retire(version.id for version in gone)
+        self.done.removed = len(gone)
+        return fresh
+
+    def _walk(self) -> Iterator[Found]:
+        """Every file of every root; with several roots their names come first in the id."""
+        if len(self.roots) == 1:
+            yield from walk(self.roots[0])
+            return
+        taken: set[str] = set()
+        for root in self.roots:
+            name = root.name
+            while name in taken:
+                name += "'"
+            taken.add(name)
+            for found in walk(root):
+                yield Found(f"{name}/{found.id}", found.path, found.bytes, found.modified_ns)
+
+    def _settle_identity(self) -> None:
+        """Forget what another encoder or another recipe made."""
+        from isoflop import __version__
+
+        made_by = f"{__version__}|{self.encoder_name}|{RECIPE}"
+        if self.truth.get("made_by") == made_by:
+            return
+        identity = f"{self.encoder().name}|{RECIPE}"
+        truth = self.truth
+        with truth.transaction():
+            if truth.get("next_identity", identity) != identity:
+                truth.discard_next()
+                if truth.get("identity") != identity:
+                    truth.retire(version.id for version in truth.next_files().values())
+            truth.set(next_identity=identity)
+
+    def _unfinished(self) -> bool:
+        """Whether an update was broken off, or a derived file is missing."""
+        truth = self.truth
+        return (
+            truth.has_next()
+            or not truth.generation
+            or truth.count_unembedded() > 0
+            or bool(truth.dead())
+            or not (self.folder / truth.get("vectors", "-")).exists()
+            or not (self.folder / truth.get("words", "-")).exists()
+        )
+
+    # reading
+
+    def _read(self, files: Sequence[Found]) -> None:
+        known = self.truth.next_files()
+        with Reading() as reading:
+            for start in range(0, len(files), COMMIT_FILES):
+                with self.truth.transaction():
+                    for found in files[start : start + COMMIT_FILES]:
+                        self._read_one(found, known.get(found.id), reading)
+                self.progress("reading", min(start + COMMIT_FILES, len(files)), len(files))
+
+    def _read_one(self, found: Found, old: FileVersion | None, reading: Reading) -> None:
+        read_ns = time.time_ns()
+        sha256 = _digest(found)
+        if old is not None and sha256 is not None and old.sha256 == sha256:
+            self.truth.restat(old.id, found.modified_ns, found.bytes, read_ns)
+            self.done.unchanged += 1
+            return
+        documents: list[DocumentRow] = []
+        refusals: list[tuple[str, str]] = []
+        for result in reading.read(found):
+            if isinstance(result, Refusal):
+                refusals.append((result.id, result.reason))
+            else:
+                documents.append(self._row(result))
+        version = FileVersion(0, found.id, found.bytes, found.modified_ns, read_ns, sha256)
+        if old is not None:
+            self.truth.retire([old.id])
+        self.truth.add(version, found.path, documents, refusals)
+        self.done.added += old is None
+        self.done.changed += old is not None
+
+    def _row(self, document: Document) -> DocumentRow:
+        encoder = self.encoder()
+        cut = passages(document, encoder.token_offsets, most_tokens=encoder.max_tokens)
+        return DocumentRow(
+            name=document.id,
+            source=document.source,
+            media_type=document.media_type,
+            sha256=document.sha256,
+            metadata=dict(document.metadata),
+            passages=[(passage, self._key(embedded_text(passage))) for passage in cut],
+        )
+
+    def _key(self, text: str) -> bytes:
+        """Equal for passages that must have the same vector."""
+        content = f"{self.encoder().name}\0{text}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(content, digest_size=16).digest()
+
+    # embedding
+
+    def _embed(self) -> None:
+        with self.truth.transaction():
+            self.done.reused = self.truth.reuse_vectors()
+        total, last = self.truth.count_unembedded(), 0
+        while window := self.truth.unembedded(WINDOW, last):
+            last = window[-1][0]
+            texts = sorted(
+                ((embedded_text(p), id) for id, p in window), key=lambda row: len(row[0])
+            )
+            for start in range(0, len(texts), COMMIT_PASSAGES):
+                self._embed_some(texts[start : start + COMMIT_PASSAGES])
+                self.progress("embedding", self.done.embedded, total)
+
+    def _embed_some(self, rows: Sequence[tuple[str, int]]) -> None:
+        encoded = self.encoder().encode([text for text, _ in rows])
+        vectors = encoded.vectors.astype(np.float16)
+        with self.truth.transaction():
+            self.truth.add_vectors(
+                (id, vector.tobytes()) for (_, id), vector in zip(rows, vectors, strict=True)
+            )
+        self.done.embedded += len(rows)
+        self.done.tokens += encoded.tokens
+        self.padded_tokens += encoded.padded_tokens
+        self.flops += encoded.flops
+
+    # publishing
+
+    def _publish(self) -> None:
+        truth, following = self.truth, self.truth.generation + 1
+        added = truth.living_ids(following, born=following)
+        self.progress("ranking", 0, len(added))
+        words, words_name = self._words(following, added)
+        vectors_name = f"vectors-{following}.i8"
+        self._write_vectors(self.folder / vectors_name, following, added)
+        self.progress("ranking", len(added), len(added))
+        from isoflop import __version__
+
+        truth.publish(
+            vectors=vectors_name,
+            words=words_name,
+            words_count=str(len(words)),
+            encoder=self.encoder_name,
+            identity=f"{self.encoder().name}|{RECIPE}",
+            made_by=f"{__version__}|{self.encoder_name}|{RECIPE}",
+            roots="\n".join(_relative(root, self.folder) for root in self.roots),
+        )
+        if dead := truth.dead():
+            words.update((), dead)
+            with truth.transaction():
+                truth.set(words_count=str(len(words)))
+            truth.bury()
+        self._sweep(vectors_name, words_name)
+
+    def _words(self, following: int, added: Sequence[int]) -> tuple[Words, str]:
+        """The words of the published generation and of the next, amended or made again."""
+        truth, name = self.truth, self.truth.get("words")
+        try:
+            words = Words.open(self.folder / name) if name else None
+            agrees = words is not None and len(words) == int(truth.get("words_count", "-1"))
+        except (DamagedIndex, FileNotFoundError):
+            agrees = False
+        if words is None or not agrees:
+            name = f"words-{following}"
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            words, added = Words.open(self.folder / name), truth.living_ids(following)
+        if added:
+            words.update(truth.words_of(added))
+        return words, name
+
+    def _write_vectors(self, file: Path, following: int, added: Sequence[int]) -> None:
+        truth, old = self.truth, self.folder / self.truth.get("vectors", "-")
+        width = self.encoder().width
+        if old.is_file() and truth.get("identity") == f"{self.encoder().name}|{RECIPE}":
+            try:
+                Vectors.amend(old, file, _blocks(truth, added, width), truth.dying())
+                return
+            except DamagedIndex:
+                old.unlink()
+        Vectors.write(file, _blocks(truth, truth.living_ids(following), width), width)
+
+    def _sweep(self, *current: str) -> None:
+        """Remove derived files of older generations."""
+        for path in [*self.folder.glob("vectors-*"), *self.folder.glob("words-*")]:
+            if path.name not in current:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+
+
+def update(
+    folder: Path,
+    roots: tuple[Path, ...],
+    encoder_name: str,
+    encoder: Callable[[], Encoder],
+    progress: Progress | None,
+) -> Update:
+    """Bring the index in `folder` up to date; its lock must be held.
+
+    Raises:
+        UsageError: If the folder cannot be written or the disk is full; what was committed stays.
+    """
+    try:
+        with closing(Truth(folder, write=True)) as truth:
+            return Work(folder, roots, encoder_name, encoder, progress or _silent, truth).run()
+    except (sqlite3.OperationalError, OSError, ValueError) as error:
+        if "full" in str(error) or "No space" in str(error) or _errno(error) == ENOSPC:
+            raise UsageError(
+                f"{folder}: the disk is full. What was indexed before is kept. "
+                "Free some space and run the same command again."
+            ) from error
+        if "readonly" in str(error) or "Read-only" in str(error):
+            raise UsageError(
+                f"{folder} cannot be written. Put the index elsewhere with --into DIR."
+            ) from error
+        raise
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def _errno(error: BaseException) -> int | None:
+    return error.errno if isinstance(error, OSError) else None
+
+
+def _may_differ(old: FileVersion, found: Found) -> bool:
+    return (
+        old.bytes != found.bytes
+        or old.modified_ns != found.modified_ns
+        or found.modified_ns > old.read_ns - SETTLED_NS
+    )
+
+
+def _digest(found: Found) -> str | None:
+    """SHA-256 of a file's bytes; None where it is too large to read or cannot be read."""
+    if found.bytes > int(setting("most_file_bytes").value or 0):
+        return None
+    try:
+        with found.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:  # the reader refuses it by name
+        return None
+
+
+def _relative(root: Path, folder: Path) -> str:
+    """The root as seen from the index, so that both can be moved together."""
+    if folder.is_relative_to(root) or folder.parent == root.parent:
+        return Path(*[".."] * (len(folder.parts) - len(root.parent.parts)), root.name).as_posix()
+    return root.as_posix()
+
+
+def _blocks(
+    truth: Truth, ids: Sequence[int], width: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Blocks of (ids (n,) int64, vectors (n, width) float16) from the truth."""
+    for rows in truth.vectors_of(ids):
+        vectors = np.frombuffer(b"".join(vector for _, vector in rows), np.float16)
+        yield np.array([id for id, _ in rows], np.int64), vectors.reshape(-1, width)
