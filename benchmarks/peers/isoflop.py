@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from isoflop.search.encode import load
 from isoflop.search.index import Index
 
 PACKAGES = ("isoflop", "onnxruntime", "tokenizers", "tantivy", "numpy")
@@ -15,8 +14,9 @@ class Peer:
     """Texts to hits by isoflop's defaults; reading, cutting and storing included."""
 
     def __init__(self, weights: str, batch: int | None) -> None:
-        load("minilm")
         self._folder = tempfile.TemporaryDirectory()
+        self._index = Index.open(self._folder.name)
+        self._index.encoder  # noqa: B018 - loads the weights, which is not part of indexing
 
     def prepare(self, texts: list[str]) -> None:
         """Write the files, which is not part of indexing."""
@@ -26,7 +26,6 @@ class Peer:
 
     def index(self, texts: list[str]) -> None:
         """Read, cut, embed and store the files."""
-        self._index = Index.open(self._folder.name)
         self._index.update()
 
     def search(self, query: str, k: int) -> list[int]:

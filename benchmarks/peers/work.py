@@ -20,6 +20,7 @@ def work(
     batch: int | None = None,
     split: bool = False,
     k: int = 100,
+    memory: Path | None = None,
 ) -> dict[str, Any]:
     """Index texts by a peer and search them.
 
@@ -30,6 +31,7 @@ def work(
         batch: Texts embedded at once; `None` for the peer's default.
         split: Whether the peer's own splitter cuts the texts first (not timed).
         k: Hits wanted for each question.
+        memory: File of vectors shared between peers, which saves time and spoils every timing.
 
     Returns:
         Seconds, bytes, `run` (positions of the hits, one list a question) and, when split,
@@ -42,6 +44,7 @@ def work(
         job, result = Path(folder) / "job.json", Path(folder) / "result.json"
         wanted = {"texts": texts, "queries": queries, "batch": batch, "split": split, "k": k}
         placed = {"peer": peer, "weights": str(weights()), "result": str(result)}
+        placed |= {"memory": str(memory) if memory else None}
         job.write_text(json.dumps(wanted | placed), encoding="utf-8")
         command = [interpreter(peer), "-m", "benchmarks.peers.worker", str(job)]
         done = subprocess.run(

@@ -21,6 +21,7 @@ from typing import Any
 def main() -> None:
     """Read the job, index, search, and write the result."""
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    memory = remembered(job["memory"])
     module, start = import_module(f"benchmarks.peers.{job['peer']}"), time.perf_counter()
     peer = module.Peer(job["weights"], job["batch"])
     result: dict[str, Any] = {"load_seconds": time.perf_counter() - start}
@@ -37,8 +38,19 @@ def main() -> None:
     start = time.perf_counter()
     result["run"] = [peer.search(query, job["k"]) for query in job["queries"]]
     result["search_seconds"] = time.perf_counter() - start
+    if memory is not None:
+        memory.save()
     result["versions"] = {package: version(package) for package in module.PACKAGES}
     Path(job["result"]).write_text(json.dumps(result), encoding="utf-8")
+
+
+def remembered(file: str | None) -> Any:
+    """The memory of vectors in that file, put to use; `None` where all is to be computed."""
+    if file is None:
+        return None
+    from benchmarks.peers.memory import Memory
+
+    return Memory(Path(file))
 
 
 def indexed(peer: Any, texts: list[str]) -> dict[str, float]:
