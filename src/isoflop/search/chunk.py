@@ -37,7 +37,7 @@ SENTENCE_END = re.compile(
 LINE_END = re.compile(r"\n\s*")
 WORD_END = re.compile(r"\s+")
 PROSE = (PARAGRAPH_END, ITEM, SENTENCE_END, LINE_END, WORD_END)
-LINES = (LINE_END, WORD_END)
+LINES = (PARAGRAPH_END, LINE_END, WORD_END)
 SPACE = re.compile(r"\s*")
 MARKS = "#=-~*^\"'`+:._ \t\n"
 
@@ -261,7 +261,7 @@ class _Cutter:
         low = min(low, start + (high - start) * 3 // 5)
         cut = _last_end(self.text, low, high, PROSE)
         block = self._block_around(cut)
-        return cut if block is None else self._beside(block, start, low, high, room)
+        return cut if block is None else self._beside(block, start, stop, low, high, room)
 
     def _block_around(self, position: int) -> tuple[int, int] | None:
         """The table or code block that a cut at `position` would divide."""
@@ -270,10 +270,15 @@ class _Cutter:
             return None
         return self.whole_starts[number], self.whole_stops[number]
 
-    def _beside(self, block: tuple[int, int], start: int, low: int, high: int, room: int) -> int:
+    def _beside(
+        self, block: tuple[int, int], start: int, stop: int, low: int, high: int, room: int
+    ) -> int:
         """A cut before a block, or after it; between its lines if it is too long itself."""
-        begins, ends = block
-        if self.tokens.count(start, ends) <= room and ends <= start + room * 16:
+        begins, ends = max(start, block[0]), min(stop, block[1])
+        if (
+            self.tokens.count(start, ends) <= room
+            and ends - start <= room * MOST_CHARACTERS_PER_TOKEN
+        ):
             return ends
         whole = self.tokens.count(begins, ends) <= room
         if begins >= low or (whole and self.tokens.count(start, begins) >= SLIGHT_TOKENS):

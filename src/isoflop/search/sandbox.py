@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from isoflop.documents import Document, Span
-from isoflop.search.read import Refusal, media_type, read
-from isoflop.search.read.kinds import RISKY
+from isoflop.search.read import START_BYTES, Refusal, read
+from isoflop.search.read.kinds import HARMLESS, REFUSED, kind_of_name, kind_of_start
 from isoflop.search.walk import Found
 
 log = logging.getLogger(__name__)
@@ -89,9 +89,15 @@ class Reading:
 
 
 def is_risky(found: Found) -> bool:
-    """Whether a file is read in the worker; one whose name says nothing is."""
-    kind = media_type(found.path)
-    return kind is None or kind in RISKY
+    """Whether a file is of a kind that is read in the worker."""
+    kind = kind_of_name(found.path.name)
+    if kind is None:
+        try:
+            with found.path.open("rb") as file:
+                kind = kind_of_start(file.read(START_BYTES))
+        except OSError:
+            return False  # reading it here names the reason
+    return kind not in HARMLESS and kind not in REFUSED
 
 
 class _Stopped(Exception):

@@ -6,20 +6,23 @@ type, as a string, so that a library is imported when its first file comes and n
 
 import hashlib
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from isoflop.documents import Document
 from isoflop.errors import Unreadable
+from isoflop.search.read.archive import Allowance
 from isoflop.search.read.content import Content
 from isoflop.search.read.kinds import CONTAINERS, READERS, REFUSED, kind_of_name, kind_of_start
 
 MOST_BYTES = 64 << 20
 # Bytes of an unknown kind that are looked at to tell text from the rest.
 START_BYTES = 1 << 13
+MOST_DEPTH = 5  # of e-mails attached to e-mails; an archive may lie in one other archive
+TOO_DEEP = "lies too deep: an archive is read in one other archive at most. Unpack it first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +62,52 @@ def read(path: Path, id: str, *, most_bytes: int = MOST_BYTES) -> Iterator[Docum
     except Unreadable as error:
         yield Refusal(id, str(error))
     else:
-        yield from documents(data, id, str(path))
+        yield from _File(str(path)).documents(data, id)
 
 
-def documents(data: bytes, id: str, source: str, depth: int = 0) -> Iterator[Document | Refusal]:
-    """The documents in the bytes of one file; `depth` counts the archives around it."""
-    name = id.rpartition("/")[2]
-    try:
-        kind = _kind(name, data[:START_BYTES])
-        if kind in CONTAINERS:
-            for member, inside in _named(CONTAINERS[kind])(data, name, depth):
-                if isinstance(inside, Unreadable):
-                    yield Refusal(f"{id}/{member}", str(inside))
-                else:
-                    yield from documents(inside, f"{id}/{member}", source, depth + 1)
-            return
-        content: Content = _named(READERS[kind])(data, name)
-    except Unreadable as error:
-        yield Refusal(id, str(error))
-        return
-    digest = hashlib.sha256(data).hexdigest()
-    yield Document(id, content.text, source, kind, digest, content.metadata, content.spans)
-    for remark in content.remarks:
-        yield Refusal(id, remark)
-    for member, inside in content.members:
-        yield from documents(inside, f"{id}/{member}", source, depth + 1)
+@dataclass(slots=True)
+class _File:
+    """One file being read, with the files inside it."""
+
+    source: str
+    allowance: Allowance = field(default_factory=Allowance)
+    taken: set[str] = field(default_factory=set)
+
+    def documents(self, data: bytes, id: str, depth: int = 0) -> Iterator[Document | Refusal]:
+        """The documents in some bytes; `depth` counts the archives and e-mails around them."""
+        try:
+            name = id.rpartition("/")[2]
+            kind = _kind(name, data[:START_BYTES])
+            if (kind in CONTAINERS and depth > 1) or depth > MOST_DEPTH:
+                raise Unreadable(TOO_DEEP)
+            if kind in CONTAINERS:
+                yield from self._members(_named(CONTAINERS[kind])(data, name), id, depth)
+                return
+            content: Content = _named(READERS[kind])(data, name)
+            digest = hashlib.sha256(data).hexdigest()
+            yield Document(
+                id, content.text, self.source, kind, digest, content.metadata, content.spans
+            )
+            yield from (Refusal(id, remark) for remark in content.remarks)
+            yield from self._members(content.members, id, depth)
+        except Unreadable as error:
+            yield Refusal(id, str(error))
+
+    def _members(
+        self, members: Iterable[tuple[str, bytes | Unreadable]], id: str, depth: int
+    ) -> Iterator[Document | Refusal]:
+        """The documents in the files inside a file; the second of one name is numbered."""
+        for member, inside in members:
+            inner, count = f"{id}/{member}", 1
+            while inner in self.taken:
+                count += 1
+                inner = f"{id}/{count}-{member}"
+            self.taken.add(inner)
+            if isinstance(inside, Unreadable):
+                yield Refusal(inner, str(inside))
+            else:
+                self.allowance.spend(len(inside))
+                yield from self.documents(inside, inner, depth + 1)
 
 
 def _bytes(path: Path, most_bytes: int) -> bytes:

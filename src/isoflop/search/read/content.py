@@ -48,6 +48,7 @@ class Draft:
     parts: list[str] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     length: int = 0
+    in_list: bool = False
 
     def write(self, text: str) -> None:
         """Add text as it is, but for its line ends and what cannot be stored."""
@@ -61,13 +62,21 @@ class Draft:
         """Add a block and a blank line after it."""
         text = text.strip("\n")
         if text.strip():
+            self._leave_list()
             self.write(text)
             self.write("\n\n")
+
+    def item(self, text: str) -> None:
+        """Add an item of a list, on the line after the item before it."""
+        if text.strip():
+            self.write(f"- {text.strip()}\n")
+            self.in_list = True
 
     def heading(self, text: str, level: int, label: str = "") -> None:
         """Add a heading on a line of its own."""
         text = one_line(text, 2000)
         if text:
+            self._leave_list()
             start = self.length
             self.write(text)
             self._mark(start, "heading", storable(label or one_line(text)), max(1, level))
@@ -77,6 +86,7 @@ class Draft:
         """Add lines whose white space matters."""
         text = text.strip("\r\n")
         if text.strip():
+            self._leave_list()
             start = self.length
             self.write(text)
             self._mark(start, "code")
@@ -84,6 +94,7 @@ class Draft:
 
     def table(self, rows: Iterable[Sequence[str]]) -> None:
         """Add rows, a line each, their cells apart by ` | `; rows without text are left out."""
+        self._leave_list()
         start = self.length
         for row in rows:
             cells = [" ".join(cell.split()) for cell in row]
@@ -96,6 +107,7 @@ class Draft:
     @contextmanager
     def page(self, number: int) -> Iterator[None]:
         """Everything added inside belongs to one page; a page without text leaves no span."""
+        self._leave_list()
         start = self.length
         yield
         if self.length > start:
@@ -111,6 +123,11 @@ class Draft:
         spans = sorted(self.spans, key=lambda span: (span.start, -span.stop))
         named = {key: storable(one_line(value)) for key, value in metadata.items() if value.strip()}
         return Content("".join(self.parts), tuple(spans), named, tuple(remarks), tuple(members))
+
+    def _leave_list(self) -> None:
+        if self.in_list:
+            self.in_list = False
+            self.write("\n")
 
     def _mark(
         self, start: int, kind: str, label: str = "", level: int = 0, stop: int | None = None

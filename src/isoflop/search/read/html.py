@@ -16,10 +16,16 @@ def _names(listed: str) -> frozenset[str]:
 
 SILENT = _names(
     "script style noscript template svg canvas iframe object embed audio video head link meta "
-    "button select option input textarea datalist map area dialog -comment -doctype _comment !doctype"
+    "button select option input textarea datalist map area dialog "
+    "-comment -doctype _comment !doctype"
 )
 AROUND = _names("nav footer aside menu")
 AROUND_ROLES = _names("navigation banner contentinfo search complementary")
+AROUND_CLASSES = _names(
+    "nav navbar navbox navigation menu vector-menu sidebar breadcrumb breadcrumbs pagination "
+    "cookie-banner cookie-consent skip-link noprint mw-editsection mw-jump-link headerlink "
+    "hash-link share-buttons social-links screen-reader-text sr-only visually-hidden"
+)
 BLOCKS = _names(
     "address article aside blockquote body center dd details div dl dt fieldset figcaption figure "
     "footer form header hgroup html legend li main nav ol p section summary ul tr td th caption "
@@ -72,11 +78,14 @@ def write(root: LexborNode, draft: Draft) -> None:
     """Add the text of an element to a draft, block by block."""
     inline: list[str] = []
 
-    def flush() -> None:
+    def flush(item: bool = False) -> None:
         text = re.sub(r"[ \t\n\r\f]+", " ", "".join(inline)).strip()
         inline.clear()
-        if text:
-            draft.paragraph(text.replace("\v", "\n").replace("\n ", "\n").replace(" \n", "\n"))
+        text = re.sub(r" ?\v ?", "\n", text)
+        if item:
+            draft.item(text)
+        else:
+            draft.paragraph(text)
 
     for node, entering in _walk(root):
         tag = node.tag or ""
@@ -94,10 +103,14 @@ def write(root: LexborNode, draft: Draft) -> None:
             flush()
             draft.table(_rows(node))
         elif tag in BLOCKS:
-            flush()
-            if tag == "li" and entering:
-                inline.append("- ")
+            flush(item=_in_item(node, entering))
     flush()
+
+
+def _in_item(node: LexborNode, entering: bool) -> bool:
+    """Whether the text before this edge of a block stands directly in a list's item."""
+    holder = node.parent if entering else node
+    return holder is not None and holder.tag in ("li", "dd")
 
 
 def _walk(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
@@ -132,6 +145,8 @@ def _around(node: LexborNode) -> bool:
     attributes = node.attributes
     if not attributes:
         return False
+    if not AROUND_CLASSES.isdisjoint((attributes.get("class") or "").lower().split()):
+        return True
     if node.tag == "header" and node.css_first("h1") is None:
         return True
     style = (attributes.get("style") or "").replace(" ", "")
