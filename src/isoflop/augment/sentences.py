@@ -172,18 +172,16 @@ def _ends(text: str, first: int, mark: re.Match[str], stop: int) -> bool:
     if mark[0][0] != "." or mark[0].startswith(".."):
         return True
     before = text[max(first, mark.start() - WINDOW) : mark.start()]
-    return _full_stop_ends(
-        before, following, alone=before.strip() == text[first : mark.start()].strip()
-    )
+    return _full_stop_ends(before, following, whole=mark.start() - first <= WINDOW)
 
 
-def _full_stop_ends(before: str, following: str, *, alone: bool) -> bool:
+def _full_stop_ends(before: str, following: str, *, whole: bool) -> bool:
     """Whether a full stop between these words ends a sentence.
 
     Args:
         before: What stands before it, back to the sentence's beginning or further than a word.
         following: The word after it.
-        alone: Whether `before` is the whole sentence so far.
+        whole: Whether `before` is all of the sentence so far.
     """
     found = LAST_WORD.search(before)
     word = found[0] if found else ""
@@ -194,7 +192,7 @@ def _full_stop_ends(before: str, following: str, *, alone: bool) -> bool:
     if word.isdigit():
         lead = before[: len(before) - len(word)].split()
         if not lead:
-            return not alone  # the number of a list item
+            return not whole  # the number of a list item
         return not (len(word) <= 2 and lead[-1].lower() in BEFORE_ORDINALS and following != "")
     if INITIALS.fullmatch(word) or word.lower() in DOUBTFUL:
         return following.lower() in BEGINNINGS

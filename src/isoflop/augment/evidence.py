@@ -1,0 +1,168 @@
+"""What speaks for each sentence of the found passages as the answer to a question.
+
+Two kinds of evidence. Words: which of the question's words the sentence and its neighbours hold,
+rare ones counting more. Vectors: every passage is read once by the encoder, and a sentence is the
+stretch of token vectors that stands for it, so that "he" and "the company" mean what they mean
+in their passage.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from isoflop.augment.asked import Asked, stems
+from isoflop.augment.sentences import sentences
+from isoflop.plan.flops import forward_flops
+from isoflop.questions import Hit
+from isoflop.search.chunk import embedded_text
+from isoflop.search.interaction import closeness
+
+if TYPE_CHECKING:
+    from isoflop.search.encode import Encoder
+
+# ruff: noqa: RUF001 - the typographer's marks are meant
+
+FEATURES = (
+    "rank",  # 1 / the passage's rank
+    "passage cosine",  # of the question and the whole passage
+    "sentence cosine",  # of the question and the sentence within its passage
+    "late interaction",  # for each token of the question its best match in the sentence, averaged
+    "passage words",  # share of the question's words, by rarity, in the passage
+    "words",  # share of the question's words, by rarity, in the sentence
+    "words before",  # further share in the sentence before
+    "words after",  # further share in the sentence after
+    "word pairs",  # share of the question's neighbouring words that are neighbours here too
+    "length",  # natural logarithm of 1 + the words
+    "number",  # a number not in the question, when one is asked for
+    "date",  # a year, month or ordinal not in the question, when a date is asked for
+    "person",  # capitalised words not in the question, when a person is asked for; 3 count as 1
+    "place",  # the same when a place is asked for
+)
+
+MOST_CHARACTERS = 600  # of a quote; a longer sentence is cut into pieces
+CLAUSE_END = re.compile(r"[;:,)\]–—|]\s|\s")
+MARKS = "#=-~*^\"'`+:._ \t\n"
+PADDING = 16  # encoders pad a text to a multiple of this many tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Sentences that may answer, and what speaks for each.
+
+    Attributes:
+        places: For each sentence the number of its hit, and the characters of the passage.
+        features: For each sentence the values of `FEATURES`.
+        tokens: Read by the encoder.
+        padded_tokens: The same with padding.
+        flops: Of the encoder.
+    """
+
+    places: list[tuple[int, int, int]]
+    features: list[tuple[float, ...]]
+    tokens: int
+    padded_tokens: int
+    flops: float
+
+
+def evidence(question: str, hits: Sequence[Hit], encoder: "Encoder") -> Evidence:
+    """Every sentence of these passages with its features.
+
+    Args:
+        question: As asked.
+        hits: Best first.
+        encoder: With which question and passages are read, once each.
+    """
+    texts = [embedded_text(hit.passage) for hit in hits]
+    asked_rows, *text_rows = encoder.token_vectors([question, *texts])
+    spans = [_quotable(hit) for hit in hits]
+    words = iter(_word_features(Asked.of(question), hits, spans))
+    features = []
+    for rank, (text, rows, some) in enumerate(zip(texts, text_rows, spans, strict=True), start=1):
+        ahead = len(text) - len(hits[rank - 1].passage.text)  # headings that are read with it
+        starts = [start - ahead for start, _ in encoder.token_offsets(text)]
+        whole, close = closeness(asked_rows, rows, starts, some)
+        features += [(1 / rank, whole, *near, *next(words)) for near in close]
+    lengths = [len(asked_rows), *map(len, text_rows)]
+    padded = [-(-length // PADDING) * PADDING for length in lengths]
+    return Evidence(
+        [(number, *span) for number, some in enumerate(spans) for span in some],
+        features,
+        sum(lengths),
+        sum(padded),
+        forward_flops(encoder.architecture, padded),
+    )
+
+
+def _quotable(hit: Hit) -> list[tuple[int, int]]:
+    """Sentences of a passage that can answer something: no headings, rules or questions."""
+    text = hit.passage.text
+    headings = {heading.strip(MARKS) for heading in hit.passage.headings}
+    return [
+        piece
+        for start, stop in sentences(text)
+        if text[stop - 1] not in "?？"
+        and not text.startswith("#", start)
+        and text[start:stop].strip(MARKS) not in headings | {""}
+        for piece in _pieces(text, start, stop)
+    ]
+
+
+def _pieces(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """The sentence, or where it is too long to quote, its clauses joined as far as they fit."""
+    while stop - start > MOST_CHARACTERS:
+        low, high = start + MOST_CHARACTERS // 2, start + MOST_CHARACTERS
+        ends = [match.end() for match in CLAUSE_END.finditer(text, low, high)]
+        clauses = [end for end in ends if not text[end - 2].isalnum()]
+        cut = (clauses or ends or [high])[-1]
+        yield start, len(text[:cut].rstrip())
+        start = cut
+    if text[start:stop].strip():
+        yield start, stop
+
+
+def _word_features(
+    asked: Asked, hits: Sequence[Hit], spans: Sequence[list[tuple[int, int]]]
+) -> list[tuple[float, ...]]:
+    """For each sentence of all passages: the features from "passage words" on."""
+    texts = [
+        [hit.passage.text[start:stop] for start, stop in some]
+        for hit, some in zip(hits, spans, strict=True)
+    ]
+    stemmed = [[stems(text) for text in some] for some in texts]
+    rarity = _rarity(asked, [words for some in stemmed for words in some])
+    rows: list[tuple[float, ...]] = []
+    for some_texts, some_words in zip(texts, stemmed, strict=True):
+        shares = [asked.found(words) for words in some_words]
+        whole = _share(frozenset().union(*shares), rarity)
+        for number, (text, words) in enumerate(zip(some_texts, some_words, strict=True)):
+            own = shares[number]
+            before = shares[number - 1] - own if number else frozenset()
+            after = shares[number + 1] - own if number + 1 < len(shares) else frozenset()
+            rows.append(
+                (
+                    whole,
+                    *(_share(part, rarity) for part in (own, before, after)),
+                    asked.pairs_in(words),
+                    math.log1p(len(words)),
+                    *asked.kinds_in(text),
+                )
+            )
+    return rows
+
+
+def _rarity(asked: Asked, sentence_words: list[list[str]]) -> dict[str, float]:
+    """Inverse document frequency of the question's words among these sentences; adds up to 1."""
+    counts = Counter(word for words in sentence_words for word in asked.found(words))
+    n = len(sentence_words)
+    weights = {
+        word: math.log(1 + (n - counts[word] + 0.5) / (counts[word] + 0.5)) for word in asked.stems
+    }
+    total = sum(weights.values()) or 1.0
+    return {word: weight / total for word, weight in weights.items()}
+
+
+def _share(found: frozenset[str], rarity: dict[str, float]) -> float:
+    return sum(rarity[word] for word in found)
