@@ -73,7 +73,7 @@ def zip_members(data: bytes, name: str) -> Iterator[Member]:
     """Name and bytes of every file in a zip archive."""
     with open_zip(data) as archive:
         for info in archive.infolist():
-            if info.is_dir() or _is_link(info) or not (member := safe_name(info.filename)):
+            if not (member := safe_name(info.filename)) or info.is_dir() or _is_link(info):
                 continue
             try:
                 yield member, _unpacked(archive, info)

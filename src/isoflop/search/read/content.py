@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from isoflop.documents import NOTHING, Span
 
+# Soft hyphens, zero-width spaces and joiners of words, invisible operators: words with them are
+# not found. The joiners of letters (U+200C, U+200D) stay, for scripts that need them.
+INVISIBLE = re.compile("[\u00ad\u200b\u2060-\u2064\ufeff]")
 # Characters that cannot be stored or shown: NUL, and halves of a surrogate pair.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -54,7 +57,7 @@ class Draft:
         """Add text as it is, but for its line ends and what cannot be stored."""
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
-        text = storable(text)
+        text = INVISIBLE.sub("", storable(text))
         self.parts.append(text)
         self.length += len(text)
 

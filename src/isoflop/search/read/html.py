@@ -143,6 +143,8 @@ def _around(node: LexborNode) -> bool:
     if node.tag in AROUND:
         return True
     attributes = node.attributes
+    if node.tag in ("ul", "ol") and _in_header(node):
+        return True
     if not attributes:
         return False
     if not AROUND_CLASSES.isdisjoint((attributes.get("class") or "").lower().split()):
@@ -158,9 +160,21 @@ def _around(node: LexborNode) -> bool:
     )
 
 
+def _in_header(node: LexborNode) -> bool:
+    """Whether a list stands in a header: it leads to other pages or other languages."""
+    holder = node.parent
+    for _ in range(12):
+        if holder is None or holder.tag in ("main", "article", "body"):
+            return False
+        if holder.tag == "header":
+            return True
+        holder = holder.parent
+    return False
+
+
 def _is_data(table: LexborNode) -> bool:
     """A table of facts; one that only lays out the page holds blocks and is read as such."""
-    return table.css_first("table, h1, h2, h3, pre, ul, ol, p + p") is None
+    return table.css_first("table, h1, h2, h3, pre, p + p") is None
 
 
 def _rows(table: LexborNode) -> Iterator[list[str]]:
@@ -171,7 +185,8 @@ def _rows(table: LexborNode) -> Iterator[list[str]]:
 def _words(node: LexborNode) -> str:
     for silent in node.css("script, style, noscript, template, svg"):
         silent.decompose()
-    return " ".join(node.text().split())
+    apart = " " if node.css_first("br, div, li, p") is not None else ""
+    return " ".join(node.text(separator=apart).split())
 
 
 def _metadata(tree: LexborHTMLParser) -> dict[str, str]:

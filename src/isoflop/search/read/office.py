@@ -3,6 +3,7 @@
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 
 import docx
@@ -21,7 +22,7 @@ OLE_MAGIC = b"\xd0\xcf\x11\xe0"
 # What the office libraries raise for files that are damaged; they name no base class.
 DAMAGED = (
     OpcError, etree.LxmlError, zipfile.BadZipFile, AttributeError, IndexError, KeyError,
-    NotImplementedError, OSError, RuntimeError, TypeError, ValueError, EOFError,
+    NotImplementedError, OSError, RuntimeError, TypeError, ValueError, EOFError, zlib.error,
 )  # fmt: skip
 BROKEN = "is a broken {} file ({}). Open it in its program and save it again."
 LOCKED = "is encrypted, or in an old format. Save it without a password as {}."
@@ -198,5 +199,5 @@ def _formula(element: etree._Element) -> str:
     for name, before in FORMULAS[element.tag]:
         part = element.find(MATH + name)
         text = "" if part is None else paragraph_text(part)
-        parts.append(before + (text if len(text) < 2 else f"({text})"))
+        parts.append(before + (text if text.isalnum() or len(text) < 2 else f"({text})"))
     return "".join(parts)

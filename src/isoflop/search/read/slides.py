@@ -6,6 +6,7 @@ from typing import Any
 
 from pptx import Presentation
 from pptx.enum.shapes import MSO_SHAPE_TYPE
+from pptx.exc import PythonPptxError
 
 from isoflop.errors import Unreadable
 from isoflop.search.read.content import Content, Draft
@@ -30,7 +31,7 @@ def read(data: bytes, name: str) -> Content:
                 _write(slide, draft)
         properties = presentation.core_properties
         metadata = {"title": properties.title or "", "author": properties.author or ""}
-    except DAMAGED as error:
+    except (*DAMAGED, PythonPptxError) as error:
         raise Unreadable(BROKEN.format("PowerPoint", error)) from error
     if not draft.length:
         raise Unreadable("has no text. If it holds pictures of text, run OCR on them first.")
