@@ -1,7 +1,6 @@
 """Where settings come from: option > ISOFLOP_* > isoflop.toml > user configuration > default."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +86,12 @@ def settings() -> list[Setting]:
 
 
 def _read(file: Path) -> dict[str, object]:
+    if not file.exists():
+        return {}
+    import tomllib  # here, because most users have no file to read
+
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{file} cannot be read: {error}. Mend or remove it.") from error
     for key in values:

@@ -1,13 +1,10 @@
 """What is known with a source: machines, models, prices, grids."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from isoflop.architecture import Architecture
 from isoflop.errors import UsageError, did_you_mean
@@ -24,7 +21,9 @@ def table(name: str) -> Mapping[str, Mapping[str, Any]]:
     Args:
         name: "machines", "models", "grids" or "prices".
     """
-    return tomllib.loads(resources.files(__name__).joinpath(f"{name}.toml").read_text("utf-8"))
+    import tomllib  # here, because most commands that start quickly read no table
+
+    return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def row(name: str, key: str) -> Mapping[str, Any]:
@@ -93,6 +92,8 @@ def price(model: str, base_url: object = None) -> Mapping[str, float] | None:
         model: Its name at that server.
         base_url: Address of the server; None for OpenAI's.
     """
+    from urllib.parse import urlsplit
+
     host = urlsplit(str(base_url)).hostname if base_url else "api.openai.com"
     return table("prices").get(f"{host}/{model}")
 

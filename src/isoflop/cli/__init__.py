@@ -7,7 +7,7 @@ import sys
 import click
 
 from isoflop import __version__
-from isoflop.errors import IsoflopError, did_you_mean
+from isoflop.errors import IsoflopError, MissingPackage, did_you_mean
 
 COMMANDS = {
     "demo": ("isoflop.cli.demo:demo", "What it does, on bundled pages, in under a minute."),
@@ -71,6 +71,8 @@ def main() -> None:
         code = 2 if isinstance(error, click.UsageError) else 1
     except IsoflopError as error:
         code = _told(error)
+    except ModuleNotFoundError as error:
+        code = _told(_missing(error))
     except (KeyboardInterrupt, click.Abort):
         click.echo(
             "\nInterrupted. What was done is kept; the same command goes on from there.", err=True
@@ -79,7 +81,32 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except Exception as error:  # noqa: BLE001 - a bug: no traceback unless it is asked for
+        code = _broken(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _broken(error: Exception) -> int:
+    """Say that isoflop itself failed, and how to see where. Returns the exit code."""
+    if "--debug" in sys.argv:
+        raise error
+    click.echo(
+        f"Error: isoflop failed: {type(error).__name__}: {error}\n"
+        "This is a mistake in isoflop. What was indexed is kept; "
+        "`isoflop --debug ...` shows where it happened.",
+        err=True,
+    )
+    return 1
+
+
+def _missing(error: ModuleNotFoundError) -> IsoflopError:
+    """What to install, where a package of an extra is absent; our own absent module is a bug."""
+    if (error.name or "").partition(".")[0] == "isoflop":
+        raise error
+    return MissingPackage(
+        f"This needs the package {error.name}, which is not installed.\n"
+        "  pip install 'isoflop[search]'"
+    )
 
 
 def _told(error: IsoflopError) -> int:

@@ -22,6 +22,6 @@ def config(as_json: bool) -> None:
         (s.key, DASH if s.value is None else str(s.value), s.origin, KEYS[s.key].help)
         for s in settings()
     ]
-    for line in table(("setting", "value", "from", "what for"), rows).splitlines():
+    for line in table(("setting", "value", "from", "what for"), rows, left=4).splitlines():
         click.echo(line)
     note(f"your own file: {user_file()}")

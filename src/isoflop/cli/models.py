@@ -40,7 +40,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
         )
         for row in rows
     ]
-    click.echo(table(("name", "what", "size", "licence", "files"), shown))
+    click.echo(table(("name", "what", "size", "licence", "files"), shown, left=5))
 
 
 @models.command()

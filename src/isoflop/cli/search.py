@@ -95,8 +95,8 @@ def _evaluate(
     file: TextIO = click.open_file(run, "w", encoding="utf-8", atomic=run != "-")
     with file:
         for done, (id, text) in enumerate(asked, start=1):
-            for line in trec.run_lines(id, trec.ranked(hits, text, k, unit), f"isoflop-{by}"):
-                file.write(line + "\n")
+            rows = trec.ranked(hits, text, k, unit)
+            file.writelines(line + "\n" for line in trec.run_lines(id, rows, f"isoflop-{by}"))
             bar("asking", done, len(asked))
     bar.close()
     note(f"{len(asked):,} queries; bill: {bill_line(bill)}")

@@ -13,7 +13,6 @@ from isoflop.errors import DamagedIndex, UsageError, did_you_mean
 from isoflop.meter import measured
 from isoflop.plan.price import run_bill
 from isoflop.questions import WAYS, Hit, Way
-from isoflop.search import lock
 from isoflop.search.truth import NAME, Truth
 from isoflop.settings import setting
 
@@ -160,6 +159,7 @@ class Index:
             IndexBusy: If another process writes it and does not finish in time.
             UsageError: If the folder cannot be written or the disk is full.
         """
+        from isoflop.search import lock
         from isoflop.search.update import update
 
         self._make_folder()

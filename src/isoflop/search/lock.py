@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from isoflop.errors import IndexBusy
+from isoflop.errors import IndexBusy, UsageError
 
 
 @contextmanager
@@ -29,16 +29,32 @@ def writing(
 
     Raises:
         IndexBusy: If another writer still holds it after that time.
+        UsageError: If the folder cannot be written.
     """
-    lock = sqlite3.connect(folder / "lock.sqlite", isolation_level=None, timeout=0)
+    try:
+        lock = sqlite3.connect(folder / "lock.sqlite", isolation_level=None, timeout=0)
+    except sqlite3.OperationalError as error:
+        raise cannot_write(folder, str(error)) from error
     note = folder / "writer.json"
     try:
         _acquire(lock, note, folder, wait_seconds, on_wait)
-        note.write_text(json.dumps(_myself()), encoding="utf-8")
-        yield
-        note.unlink(missing_ok=True)
+        try:
+            note.write_text(json.dumps(_myself()), encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(folder, error.strerror or str(error)) from error
+        try:
+            yield
+        finally:
+            note.unlink(missing_ok=True)
     finally:
         lock.close()
+
+
+def cannot_write(folder: Path, reason: str) -> UsageError:
+    """What to say of a folder that cannot be written."""
+    return UsageError(
+        f"{folder} cannot be written: {reason}. Put the index elsewhere with --into DIR."
+    )
 
 
 def holder(note: Path) -> str:
@@ -65,7 +81,7 @@ def _acquire(
             return
         except sqlite3.OperationalError as error:
             if "locked" not in str(error):
-                raise
+                raise cannot_write(folder, str(error)) from error
         if time.monotonic() >= deadline:
             raise IndexBusy(
                 f"{folder} is being written by {holder(note)}. "

@@ -23,6 +23,7 @@ from isoflop.search.chunk import embedded_text, passages
 from isoflop.search.dense import Vectors
 from isoflop.search.encode import Encoder
 from isoflop.search.lexical import Words
+from isoflop.search.lock import cannot_write
 from isoflop.search.read import Refusal
 from isoflop.search.sandbox import Reading
 from isoflop.search.truth import DocumentRow, FileVersion, Truth
@@ -156,7 +157,7 @@ class Work:
                 truth.discard_next()
                 if truth.get("identity") != identity:
                     truth.retire(version.id for version in truth.next_files().values())
-            truth.set(next_identity=identity)
+            truth.set(next_identity=identity, width=str(self.encoder().width))
 
     def _unfinished(self) -> bool:
         """Whether an update was broken off, or a derived file is missing."""
@@ -166,9 +167,29 @@ class Work:
             or not truth.generation
             or truth.count_unembedded() > 0
             or bool(truth.dead())
-            or not (self.folder / truth.get("vectors", "-")).exists()
-            or not (self.folder / truth.get("words", "-")).exists()
+            or not self._derived_agree()
         )
+
+    def _derived_agree(self) -> bool:
+        """Whether the derived files can be opened and hold as much as the truth."""
+        try:
+            vectors = Vectors.open(self.folder / self.truth.get("vectors", "-"))
+            return len(vectors) == int(self.truth.get("vectors_count", "-1")) and (
+                self._opened_words() is not None
+            )
+        except (DamagedIndex, FileNotFoundError):
+            return False
+
+    def _opened_words(self) -> Words | None:
+        """The published words, if they can be opened and hold as much as they should."""
+        folder = self.folder / self.truth.get("words", "-")
+        if not folder.is_dir():
+            return None
+        try:
+            words = Words.open(folder)
+        except DamagedIndex:
+            return None
+        return words if len(words) == int(self.truth.get("words_count", "-1")) else None
 
     # reading
 
@@ -244,11 +265,13 @@ class Work:
         self.done.embedded += len(rows)
         self.done.tokens += encoded.tokens
         self.padded_tokens += encoded.padded_tokens
-        self.flops += encoded.flops
+        self.flops += getattr(encoded, "flops", 0.0)
 
     # publishing
 
     def _publish(self) -> None:
+        from isoflop import __version__
+
         truth, following = self.truth, self.truth.generation + 1
         added = truth.living_ids(following, born=following)
         self.progress("ranking", 0, len(added))
@@ -256,14 +279,13 @@ class Work:
         vectors_name = f"vectors-{following}.i8"
         self._write_vectors(self.folder / vectors_name, following, added)
         self.progress("ranking", len(added), len(added))
-        from isoflop import __version__
-
         truth.publish(
             vectors=vectors_name,
             words=words_name,
             words_count=str(len(words)),
+            vectors_count=str(len(Vectors.open(self.folder / vectors_name))),
             encoder=self.encoder_name,
-            identity=f"{self.encoder().name}|{RECIPE}",
+            identity=truth.get("next_identity"),
             made_by=f"{__version__}|{self.encoder_name}|{RECIPE}",
             roots="\n".join(_relative(root, self.folder) for root in self.roots),
         )
@@ -276,13 +298,8 @@ class Work:
 
     def _words(self, following: int, added: Sequence[int]) -> tuple[Words, str]:
         """The words of the published generation and of the next, amended or made again."""
-        truth, name = self.truth, self.truth.get("words")
-        try:
-            words = Words.open(self.folder / name) if name else None
-            agrees = words is not None and len(words) == int(truth.get("words_count", "-1"))
-        except (DamagedIndex, FileNotFoundError):
-            agrees = False
-        if words is None or not agrees:
+        truth, name, words = self.truth, self.truth.get("words"), self._opened_words()
+        if words is None:
             name = f"words-{following}"
             shutil.rmtree(self.folder / name, ignore_errors=True)
             words, added = Words.open(self.folder / name), truth.living_ids(following)
@@ -292,8 +309,8 @@ class Work:
 
     def _write_vectors(self, file: Path, following: int, added: Sequence[int]) -> None:
         truth, old = self.truth, self.folder / self.truth.get("vectors", "-")
-        width = self.encoder().width
-        if old.is_file() and truth.get("identity") == f"{self.encoder().name}|{RECIPE}":
+        width = int(truth.get("width", "0"))
+        if old.is_file() and truth.get("identity") == truth.get("next_identity"):
             try:
                 Vectors.amend(old, file, _blocks(truth, added, width), truth.dying())
                 return
@@ -330,9 +347,7 @@ def update(
                 "Free some space and run the same command again."
             ) from error
         if "readonly" in str(error) or "Read-only" in str(error):
-            raise UsageError(
-                f"{folder} cannot be written. Put the index elsewhere with --into DIR."
-            ) from error
+            raise cannot_write(folder, str(error)) from error
         raise
 
 

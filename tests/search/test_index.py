@@ -1,0 +1,336 @@
+"""An index holds what the folder holds: nothing lost, nothing twice, nothing half."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import kill
+from isoflop.errors import IndexBusy, NewerIndex, UsageError
+from isoflop.questions import WAYS
+from isoflop.search import lock
+from isoflop.search.encode import Encoder
+from isoflop.search.index import Index
+from isoflop.search.update import Update
+
+
+def opened(folder: Path, encoder: Encoder, **options: str) -> Index:
+    """The index of a folder, with an encoder that is already loaded."""
+    index = Index.open(folder, **options)
+    index._encoder = encoder
+    return index
+
+
+def updated(folder: Path, encoder: Encoder) -> tuple[Index, Update]:
+    index = opened(folder, encoder)
+    return index, index.update()
+
+
+def test_passages_tile_every_document(documents: Path, minilm: Encoder) -> None:
+    index, _ = updated(documents, minilm)
+    texts: dict[str, str] = {}
+    for passage in index.passages():
+        assert passage.start == len(texts.get(passage.document, ""))
+        texts[passage.document] = texts.get(passage.document, "") + passage.text
+    assert texts == {
+        path.relative_to(documents).as_posix(): path.read_text()
+        for path in documents.rglob("*.*")
+        if path.is_file() and ".isoflop" not in path.parts
+    }
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_finds_the_passage_that_says_it(
+    documents: Path, minilm: Encoder, way: str
+) -> None:
+    index, _ = updated(documents, minilm)
+    hits = index.search("When was the harbour of Wexcombe dredged?", by=way)  # type: ignore[arg-type] # one of WAYS
+    assert hits[0].passage.document == "harbour.md"
+    assert hits[0].by == way
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_only_what_changed_is_read_and_embedded(documents: Path, minilm: Encoder) -> None:
+    index, first = updated(documents, minilm)
+    assert (first.added, first.embedded) == (3, first.passages)
+    (documents / "bakery.txt").write_text("The bakery has closed. A bookshop took its place.\n")
+    (documents / "new.txt").write_text("The lighthouse keeper plays the accordion.\n")
+    (documents / "notes" / "bridge.md").unlink()
+    second = index.update()
+    assert (second.added, second.changed, second.removed, second.unchanged) == (1, 1, 1, 1)
+    assert second.embedded == 2
+    assert index.search("bookshop", by="bm25")[0].passage.document == "bakery.txt"
+    assert not index.search("almond buns", by="bm25")
+    assert "notes/bridge.md" not in {hit.passage.document for hit in index.search("bridge")}
+
+
+def test_nothing_changed_means_nothing_is_written(documents: Path, minilm: Encoder) -> None:
+    index, _ = updated(documents, minilm)
+    before = {path.name: path.stat().st_mtime_ns for path in index.folder.iterdir()}
+    again = index.update()
+    assert (again.unchanged, again.embedded, again.reused) == (3, 0, 0)
+    files = {path.name: path.stat().st_mtime_ns for path in index.folder.iterdir()}
+    assert {n: t for n, t in files.items() if n.startswith(("words", "vectors"))} == {
+        n: t for n, t in before.items() if n.startswith(("words", "vectors"))
+    }
+
+
+def test_a_file_that_was_only_touched_or_moved_is_not_embedded_again(
+    documents: Path, minilm: Encoder
+) -> None:
+    index, _ = updated(documents, minilm)
+    os.utime(documents / "bakery.txt", ns=(1, 1))
+    (documents / "harbour.md").rename(documents / "port.md")
+    update = index.update()
+    assert update.embedded == 0
+    assert update.reused > 0
+    assert index.search("harbour dredged")[0].passage.document == "port.md"
+
+
+def test_a_change_within_the_clock_s_grain_is_seen(documents: Path, minilm: Encoder) -> None:
+    index, _ = updated(documents, minilm)
+    path = documents / "bakery.txt"
+    before = path.stat()
+    path.write_text(path.read_text().replace("rye", "oat"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert index.update().changed == 1
+    assert index.search("oat", by="bm25")
+
+
+def test_an_index_can_be_moved_with_its_documents(documents: Path, minilm: Encoder) -> None:
+    updated(documents, minilm)[0].close()
+    moved = documents.parent / "elsewhere"
+    documents.rename(moved)
+    index = opened(moved, minilm)
+    assert index.update().unchanged == 3
+    assert index.search("bridge")[0].passage.document == "notes/bridge.md"
+
+
+def test_one_file_is_indexed_beside_itself(documents: Path, minilm: Encoder) -> None:
+    index, update = updated(documents / "bakery.txt", minilm)
+    assert index.folder == documents / ".bakery.txt.isoflop"
+    assert update.added == 1
+    assert index.search("bread")[0].passage.document == "bakery.txt"
+
+
+def test_several_folders_make_one_index_with_their_names_in_front(
+    documents: Path, minilm: Encoder, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "bakery.txt").write_text("A second bakery sells only pretzels.\n")
+    index = Index.open(documents, other, into=tmp_path / "both")
+    index._encoder = minilm
+    index.update()
+    assert index.search("pretzels")[0].passage.document == "other/bakery.txt"
+    assert index.search("almond buns")[0].passage.document == "documents/bakery.txt"
+    assert {root.name for root in Index.open(tmp_path / "both").roots} == {"documents", "other"}
+
+
+def test_filters_hold_together(documents: Path, minilm: Encoder) -> None:
+    index, _ = updated(documents, minilm)
+
+    def found(*where: str) -> set[str]:
+        return {hit.passage.document for hit in index.search("the town", where=where)}
+
+    assert found("source:*.md") == {"harbour.md", "notes/bridge.md"}
+    assert found("source:notes/*", "source:*.md") == {"notes/bridge.md"}
+    assert found("heading:Ships") <= {"harbour.md"}
+    assert found("type:text/plain") == {"bakery.txt"}
+    assert found("source:*.pdf") == set()
+    with pytest.raises(UsageError, match="Did you mean source"):
+        index.search("town", where=["sourc:*.md"])
+    with pytest.raises(UsageError, match=r"source:\*\.md"):
+        index.search("town", where=["*.md"])
+
+
+def test_bad_queries_are_refused_and_long_ones_are_not(documents: Path, minilm: Encoder) -> None:
+    index, _ = updated(documents, minilm)
+    for empty in ("", "  \n\t"):
+        with pytest.raises(UsageError, match="query is empty"):
+            index.search(empty)
+    with pytest.raises(UsageError, match="k=0"):
+        index.search("bridge", 0)
+    with pytest.raises(UsageError, match="Did you mean dense"):
+        index.search("bridge", by="dens")  # type: ignore[arg-type] # the mistake under test
+    start = time.process_time()
+    hits = index.search("the harbour of Wexcombe was dredged " * 30_000)  # 1 MB
+    assert time.process_time() - start < 2
+    assert hits[0].passage.document == "harbour.md"
+    for odd in ('"unbalanced AND (', "text:[a TO", "\x00", "* ? ~ ^", "🙂" * 50, "a" * 5000):
+        index.search(odd)
+
+
+def test_an_index_that_does_not_exist_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        Index.open(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="isoflop index PATH"):
+        Index.open(tmp_path).search("anything")
+
+
+def test_a_newer_index_is_left_alone(documents: Path, minilm: Encoder) -> None:
+    index, _ = updated(documents, minilm)
+    index.close()
+    with sqlite3.connect(index.folder / "truth.sqlite") as database:
+        database.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
+    database.close()
+    with pytest.raises(NewerIndex, match="Update isoflop"):
+        Index.open(documents)
+
+
+def test_a_file_that_is_no_index_is_named(documents: Path) -> None:
+    (documents / ".isoflop").mkdir()
+    (documents / ".isoflop" / "truth.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(Exception, match=r"not a readable index.*\n?.*isoflop index again"):
+        Index.open(documents)
+
+
+@pytest.mark.parametrize("damage", ["remove", "truncate", "scribble"])
+@pytest.mark.parametrize("kind", ["vectors", "words"])
+def test_derived_files_are_made_again_when_they_are_damaged(
+    documents: Path, minilm: Encoder, kind: str, damage: str
+) -> None:
+    index, _ = updated(documents, minilm)
+    expected = [hit.passage.id for hit in index.search("bridge over the river")]
+    index.close()
+    for path in index.folder.glob(f"{kind}-*"):
+        for file in [path] if path.is_file() else list(path.iterdir()):
+            if damage == "remove":
+                file.unlink()
+            elif damage == "truncate":
+                os.truncate(file, file.stat().st_size // 2)
+            else:
+                file.write_bytes(b"\x00" * file.stat().st_size)
+    mended = opened(documents, minilm)
+    update = mended.update()
+    assert update.embedded == 0, "vectors are in the truth and are not computed again"
+    assert [hit.passage.id for hit in mended.search("bridge over the river")] == expected
+
+
+def test_the_second_writer_is_told_who_the_first_is(documents: Path, minilm: Encoder) -> None:
+    index, _ = updated(documents, minilm)
+    with (
+        lock.writing(index.folder),
+        pytest.raises(IndexBusy, match=rf"process {os.getpid()} .*--wait"),
+    ):
+        opened(documents, minilm).update()
+    assert opened(documents, minilm).update().unchanged == 3
+
+
+def test_a_waiting_writer_goes_on_when_the_first_is_killed(
+    documents: Path, minilm: Encoder
+) -> None:
+    index, _ = updated(documents, minilm)
+    script = (
+        "import sys, time\nfrom pathlib import Path\nfrom isoflop.search import lock\n"
+        "with lock.writing(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(index.folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    told: list[str] = []
+
+    def kill(text: str) -> None:
+        told.append(text)
+        holder.kill()
+
+    index.update(wait_seconds=30, on_wait=kill)
+    holder.wait()
+    holder.stdout.close()
+    assert f"process {holder.pid}" in told[0]
+
+
+def test_a_reader_sees_the_old_state_until_the_new_one_is_published(
+    documents: Path, minilm: Encoder
+) -> None:
+    writer, _ = updated(documents, minilm)
+    reader = opened(documents, minilm)
+    before = [hit.passage.text for hit in reader.search("bakery")]
+    (documents / "bakery.txt").write_text("The bakery burned down.\n")
+    seen: list[tuple[str, list[str]]] = []
+
+    def look(stage: str, done: int, total: int) -> None:
+        fresh = opened(documents, minilm)
+        seen.append((stage, [hit.passage.text for hit in fresh.search("bakery")]))
+        fresh.close()
+
+    writer.update(progress=look)
+    assert {stage for stage, _ in seen} == {"reading", "embedding", "ranking"}
+    assert all(texts == before for _, texts in seen)
+    assert "The bakery burned down.\n" in [hit.passage.text for hit in reader.search("bakery")]
+
+
+def test_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    outcome = kill.rounds(4, files=40, seed=7, workspace=tmp_path)
+    assert outcome.kills >= 2
+    assert (outcome.corrupt, outcome.torn_reads, outcome.different) == (0, 0, 0), outcome.details
+
+
+def test_refused_files_are_named_and_the_others_stay(documents: Path, minilm: Encoder) -> None:
+    updated(documents, minilm)
+    (documents / "broken.pdf").write_bytes(b"%PDF-1.7\nnothing here")
+    (documents / "data.bin").write_bytes(os.urandom(2000))
+    index, update = updated(documents, minilm)
+    assert {name for name, _ in update.refused} == {"broken.pdf", "data.bin"}
+    assert all(len(reason) > 10 for _, reason in update.refused)
+    assert index.counts() == {"files": 5, "documents": 3, "passages": 3, "refused": 2} or (
+        index.counts()["documents"] == 3
+    )
+    again = index.update()
+    assert again.unchanged == 5, "a refused file is not tried again until it changes"
+    assert len(again.refused) == 2
+
+
+def sandboxed(commands: str) -> subprocess.CompletedProcess[str]:
+    """Run shell commands with mounts of their own, or skip where the system allows none."""
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare: a full disk cannot be made")
+    test = subprocess.run(["unshare", "-rm", "true"], capture_output=True)
+    if test.returncode:
+        pytest.skip("no mount namespaces: a full disk cannot be made")
+    return subprocess.run(["unshare", "-rm", "sh", "-c", commands], capture_output=True, text=True)
+
+
+def test_a_full_disk_is_named_and_costs_nothing_that_was_there(
+    documents: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "small").mkdir()
+    for number in range(400):
+        (documents / f"{number}.txt").write_text(f"{number} " + os.urandom(3000).hex())
+    python = f"{sys.executable} -m isoflop"
+    run = sandboxed(
+        f"mount -t tmpfs -o size=2m tmpfs {tmp_path}/small && cp {documents}/bakery.txt"
+        f" {documents}/harbour.md {tmp_path} &&"
+        f" {python} index {documents}/notes --into {tmp_path}/small/index;"
+        f" {python} index {documents} --into {tmp_path}/small/index; echo code $?;"
+        f" {python} search bridge --in {tmp_path}/small/index --no-update --by bm25"
+    )
+    assert "code 2" in run.stdout, run.stderr
+    assert "disk is full" in run.stderr
+    assert "bridge.md" in run.stdout
+    assert "Traceback" not in run.stderr
+
+
+def test_a_read_only_disk_can_be_searched_but_not_written(documents: Path, minilm: Encoder) -> None:
+    updated(documents, minilm)[0].close()
+    (documents / "late.txt").write_text("This came too late.\n")
+    python = f"{sys.executable} -m isoflop"
+    run = sandboxed(
+        f"mount --bind {documents} {documents} && mount -o remount,ro,bind {documents} &&"
+        f" {python} search bridge --in {documents} --by bm25; echo code $?;"
+        f" {python} index {documents}; echo code $?;"
+        f" {python} index {documents}/notes; echo code $?"
+    )
+    assert "bridge.md" in run.stdout, run.stderr
+    assert [line for line in run.stdout.splitlines() if line.startswith("code")] == [
+        "code 0", "code 2", "code 2",
+    ]  # fmt: skip
+    assert "--into DIR" in run.stderr
+    assert "Traceback" not in run.stderr

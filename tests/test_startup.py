@@ -1,0 +1,64 @@
+"""Light commands import nothing heavy: looked at in `sys.modules`, not on the clock."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "httpx", "lxml", "numpy", "onnx", "onnxruntime", "pypdfium2", "tantivy", "tokenizers", "torch",
+}  # fmt: skip
+PROBE = """
+import json, sys
+sys.argv = ["isoflop", *{arguments}]
+from isoflop.cli import main
+try:
+    main()
+except SystemExit as stop:
+    code = stop.code
+print("MODULES", json.dumps([code, sorted(sys.modules)]))
+"""
+
+
+def modules(*arguments: str) -> set[str]:
+    """The modules a command leaves loaded, in a fresh interpreter."""
+    run = subprocess.run(
+        [sys.executable, "-c", PROBE.format(arguments=list(arguments))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, names = json.loads(run.stdout.partition("MODULES ")[2])
+    assert code == 0, run.stderr
+    return set(names)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("plan", "--help"),
+        ("plan", "retrieval", "--characters", "1e6"),
+        ("config",),
+        ("ask", "--help"),
+        ("search", "--help"),
+        ("index", "--help"),
+    ],
+)
+def test_light_commands_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    assert not HEAVY & modules(*arguments)
+
+
+def test_help_imports_no_command_and_few_of_our_modules() -> None:
+    ours = {name for name in modules("--help") if name.startswith("isoflop.")}
+    assert "isoflop.search.update" not in ours
+    assert "isoflop.cli.demo" not in ours
+    assert len(ours) < 25
+
+
+def test_the_nouns_import_nothing_heavy() -> None:
+    probe = "import isoflop, sys; print(*sorted(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(run.stdout.split())
