@@ -67,36 +67,48 @@ def walk(root: Path) -> Iterator[Found]:
     elif root.is_dir():
         if not os.access(root, os.R_OK | os.X_OK):
             raise UsageError(f"The folder {root} may not be listed. Check its permissions.")
-        yield from _files_below(os.fspath(root), "", _rules_around(root))
+        yield from _files_below(os.fspath(root), _rules_around(root))
     else:
         raise UsageError(f"There is no file or folder at {root}. Check the path.")
 
 
-def _files_below(folder: str, prefix: str, rules: tuple[Rules, ...]) -> Iterator[Found]:
-    """Depth first, in the order of the ids, which is why a folder sorts as `name/`."""
-    listing = _entries(folder)
-    if ".gitignore" in listing:
-        rules = (*rules, Rules(prefix, _spec(os.path.join(folder, ".gitignore"))))
-    for name in sorted(listing, key=lambda name: name + "/" * listing[name].is_dir()):
-        entry = listing[name]
-        if name.startswith(".") or entry.is_symlink():
+# An entry of a folder, its path below the root (a folder's ends in `/`), the rules that hold there
+Listed = tuple["os.DirEntry[str]", str, tuple[Rules, ...]]
+
+
+def _files_below(folder: str, rules: tuple[Rules, ...]) -> Iterator[Found]:
+    """Depth first, in the order of the ids, without recursion: folders nest deeper than a stack."""
+    stack = _listed(folder, "", rules)
+    while stack:
+        entry, path, rules = stack.pop()
+        if _ignored(path, rules):
             continue
-        if entry.is_dir():
-            if not _ignored(f"{prefix}{name}/", rules):
-                yield from _files_below(entry.path, f"{prefix}{name}/", rules)
-        elif entry.is_file() and not _ignored(prefix + name, rules):
+        if path.endswith("/"):
+            stack.extend(_listed(entry.path, path, rules))
+            continue
+        try:
             status = entry.stat(follow_symlinks=False)
-            id = _printable(prefix + name)
-            yield Found(id, Path(entry.path), status.st_size, status.st_mtime_ns)
+        except FileNotFoundError:  # deleted since it was listed
+            continue
+        yield Found(_printable(path), Path(entry.path), status.st_size, status.st_mtime_ns)
 
 
-def _entries(folder: str) -> dict[str, "os.DirEntry[str]"]:
+def _listed(folder: str, prefix: str, rules: tuple[Rules, ...]) -> list[Listed]:
+    """What may be read of a folder, the last first. Folders sort as `name/`, like their files."""
     try:
         with os.scandir(folder) as entries:
-            return {entry.name: entry for entry in entries}
+            listing = [entry for entry in entries if not entry.is_symlink()]
     except OSError as error:
         log.warning("%s is passed over: %s", folder, error.strerror)
-        return {}
+        return []
+    if any(entry.name == ".gitignore" for entry in listing):
+        rules = (*rules, Rules(prefix, _spec(os.path.join(folder, ".gitignore"))))
+    listed = [
+        (entry, prefix + entry.name + "/" * entry.is_dir(), rules)
+        for entry in listing
+        if not entry.name.startswith(".") and (entry.is_dir() or entry.is_file())
+    ]
+    return sorted(listed, key=lambda item: item[1], reverse=True)
 
 
 def _ignored(path: str, rules: tuple[Rules, ...]) -> bool:
