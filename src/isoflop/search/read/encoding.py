@@ -18,7 +18,7 @@ BYTE_ORDER_MARKS = (
 # What legacy files are written in, commonest first: an even guess goes to the earlier. Left to
 # all the encodings there are, short Latin texts come out as those of old Macintoshes.
 LEGACY = (
-    "cp1252", "cp932", "gb18030", "euc_jp", "big5", "cp949", "cp1251", "koi8_r", "cp1250",
+    "cp1252", "cp932", "euc_jp", "gb18030", "big5", "cp949", "cp1251", "koi8_r", "cp1250",
     "iso8859_2", "cp1253", "cp1254", "cp1255", "cp1256",
 )  # fmt: skip
 SAMPLE_BYTES = 1 << 16
@@ -30,8 +30,8 @@ BINARY = "is not text (binary data). Convert it to a readable kind, or leave it 
 def decode(data: bytes) -> str:
     """The text of a plain file, its line ends made newlines.
 
-    A byte order mark decides; then UTF-8, in which up to one broken character in ten is
-    replaced, for a damaged file is still its language; then what the bytes look like.
+    A byte order mark decides; then UTF-8, in which one broken character in three that are not
+    ASCII is replaced, for a damaged file is still its language; then what the bytes look like.
 
     Raises:
         Unreadable: If it is not text.
@@ -85,7 +85,7 @@ def _damaged_utf8(data: bytes) -> str | None:
     text = data.decode("utf-8", "replace")
     broken = text.count("\ufffd")
     foreign = len(text) - len(text.encode("ascii", "ignore"))
-    return text if broken * 10 <= foreign else None
+    return text if broken * 3 <= foreign else None
 
 
 def _guessed(data: bytes) -> str:

@@ -31,6 +31,9 @@ BLOCKS = _names(
     "footer form header hgroup html legend li main nav ol p section summary ul tr td th caption "
     "thead tbody tfoot table hr"
 )
+NOT_WORDS = ", ".join(
+    ["script", "style", "noscript", "template", "svg", *(f".{name}" for name in AROUND_CLASSES)]
+)
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset=["']?\s*([\w-]{2,40})""", re.IGNORECASE)
 # Less than this share of the body's text in <main> or <article> is not the main text.
@@ -174,7 +177,8 @@ def _in_header(node: LexborNode) -> bool:
 
 def _is_data(table: LexborNode) -> bool:
     """A table of facts; one that only lays out the page holds blocks and is read as such."""
-    return table.css_first("table, h1, h2, h3, pre, p + p") is None
+    # a selector finds the node itself too, so a table always holds one table
+    return len(table.css("table")) == 1 and table.css_first("h1, h2, h3, pre, p + p") is None
 
 
 def _rows(table: LexborNode) -> Iterator[list[str]]:
@@ -183,7 +187,7 @@ def _rows(table: LexborNode) -> Iterator[list[str]]:
 
 
 def _words(node: LexborNode) -> str:
-    for silent in node.css("script, style, noscript, template, svg"):
+    for silent in node.css(NOT_WORDS):
         silent.decompose()
     apart = " " if node.css_first("br, div, li, p") is not None else ""
     return " ".join(node.text(separator=apart).split())

@@ -129,6 +129,7 @@ STARTS = (
 )
 INSIDE_ZIP = (
     (b"mimetypeapplication/epub+zip", "application/epub+zip"),
+    (b"META-INF/container.xml", "application/epub+zip"),
     (b"word/", DOCX),
     (b"ppt/", PPTX),
     (b"xl/", XLSX),

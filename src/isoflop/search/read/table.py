@@ -1,6 +1,7 @@
 """CSV and TSV: their own text, with the header row as the heading above every row."""
 
 import csv
+import re
 
 from isoflop.documents import Span
 from isoflop.search.read.content import Content, one_line
@@ -24,7 +25,7 @@ def read(data: bytes, name: str) -> Content:
 
 def _header(line: str) -> str:
     """The names of the columns, or nothing if the first line is a row like any other."""
-    delimiter = max(DELIMITERS, key=line.count)
+    delimiter = max(DELIMITERS, key=re.sub(r'"[^"]*"', "", line).count)
     try:
         cells = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
     except csv.Error:  # such as a NUL that was replaced, or a cell over the module's limit
