@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoflop.bill import FIGURES, Bill, total
+from isoflop.bill import FIGURES, Basis, Bill, total
 
-BASES = st.sampled_from(["measured", "forecast", "assumed"])
+BASES: st.SearchStrategy[Basis] = st.sampled_from(["measured", "forecast", "assumed"])
 COUNTS = st.none() | st.integers(-(10**9), 10**9)
 
 

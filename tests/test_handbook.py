@@ -14,15 +14,14 @@ from isoflop.measure.scores import mcnemar, wilson
 from isoflop.plan.flops import forward_flops, parameters
 
 HANDBOOK = files("isoflop") / "handbook"
-QUESTIONS_FILE = HANDBOOK.parent / "measure" / "handbook_questions.jsonl"
+QUESTIONS_FILE = files("isoflop") / "measure" / "handbook_questions.jsonl"
 PAGES = {
     page.name: page.read_text(encoding="utf-8")
     for page in sorted(HANDBOOK.iterdir(), key=lambda page: page.name)
     if page.name.endswith(".md")
 }
 QUESTIONS: list[dict[str, Any]] = [
-    json.loads(line)
-    for line in QUESTIONS_FILE.read_text(encoding="utf-8").splitlines()
+    json.loads(line) for line in QUESTIONS_FILE.read_text(encoding="utf-8").splitlines()
 ]
 ANSWERABLE = [question for question in QUESTIONS if question["page"] is not None]
 

@@ -111,6 +111,6 @@ def _generated(
 
     name = model.partition(":")[2]
     address = setting("base_url", base_url).value
-    endpoint = Endpoint(name, base_url=str(address)) if address else Endpoint(name)
-    answer = cited.answer(question, hits, endpoint, on_text=on_text)
+    with Endpoint(name, base_url=str(address) if address else None) as endpoint:
+        answer = cited.answer(question, hits, endpoint, on_text=on_text)
     return replace(answer, bill=searched + endpoint_bill(answer.bill, catalog.price(name, address)))

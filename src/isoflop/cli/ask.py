@@ -88,8 +88,20 @@ def show(answer: Answer) -> None:
     if not quoted:
         click.echo(answer.text + "\n")
     for number, citation in enumerate(answer.citations, start=1):
-        click.echo(f'[{number}] "{_one_line(citation.quote)}"' if quoted else f"[{number}]")
-        click.echo(f"    {place(citation)}{'' if citation.supported else '  (unsupported)'}")
+        if quoted:
+            click.echo(f'[{number}] "{_one_line(citation.quote)}"')
+            click.echo(f"    {place(citation)}")
+        else:
+            click.echo(_checked(answer, citation))
+
+
+def _checked(answer: Answer, citation: Citation) -> str:
+    """A citation by a language model, numbered as the model numbers the passages."""
+    passages = [hit.passage for hit in answer.hits]
+    if citation.passage not in passages:
+        return "[?] no such passage  (unsupported)"
+    number = passages.index(citation.passage) + 1
+    return f"[{number}] {place(citation)}{'' if citation.supported else '  (unsupported)'}"
 
 
 def place(citation: Citation) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 import click
 
@@ -92,7 +92,7 @@ def _evaluate(
         bill = bill + found.bill
         return found.hits
 
-    file: TextIO = click.open_file(run, "w", encoding="utf-8", atomic=run != "-")
+    file: IO[str] = click.open_file(run, "w", encoding="utf-8", atomic=run != "-")
     with file:
         for done, (id, text) in enumerate(asked, start=1):
             rows = trec.ranked(hits, text, k, unit)

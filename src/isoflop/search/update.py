@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from errno import ENOSPC
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
@@ -145,10 +146,7 @@ class Work:
 
     def _settle_identity(self) -> None:
         """Forget what another encoder or another recipe made."""
-        from isoflop import __version__
-
-        made_by = f"{__version__}|{self.encoder_name}|{RECIPE}"
-        if self.truth.get("made_by") == made_by:
+        if self.truth.get("made_by") == self._made_by():
             return
         identity = f"{self.encoder().name}|{RECIPE}"
         truth = self.truth
@@ -158,6 +156,10 @@ class Work:
                 if truth.get("identity") != identity:
                     truth.retire(version.id for version in truth.next_files().values())
             truth.set(next_identity=identity, width=str(self.encoder().width))
+
+    def _made_by(self) -> str:
+        """What decides the vectors, as far as it is known without loading the encoder."""
+        return f"{version('isoflop')}|{self.encoder_name}|{RECIPE}"
 
     def _unfinished(self) -> bool:
         """Whether an update was broken off, or a derived file is missing."""
@@ -270,8 +272,6 @@ class Work:
     # publishing
 
     def _publish(self) -> None:
-        from isoflop import __version__
-
         truth, following = self.truth, self.truth.generation + 1
         added = truth.living_ids(following, born=following)
         self.progress("ranking", 0, len(added))
@@ -286,7 +286,7 @@ class Work:
             vectors_count=str(len(Vectors.open(self.folder / vectors_name))),
             encoder=self.encoder_name,
             identity=truth.get("next_identity"),
-            made_by=f"{__version__}|{self.encoder_name}|{RECIPE}",
+            made_by=self._made_by(),
             roots="\n".join(_relative(root, self.folder) for root in self.roots),
         )
         if dead := truth.dead():

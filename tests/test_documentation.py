@@ -1,0 +1,57 @@
+"""What the documentation shows is what happens: examples run, reference pages agree, links lead."""
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
+BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+RUN = [page for page in PAGES if BLOCK.search(page.read_text())]
+
+
+def matches(expected: str, printed: str) -> bool:
+    """Whether what was printed is what was shown, where `...` stands for anything."""
+    parts = re.split(r"(\n?\.\.\.)", expected.strip())
+    pattern = "".join(
+        f"(?:{re.escape(part[:-3])}.*?)?" if part.endswith("...") else re.escape(part)
+        for part in parts
+    )
+    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_examples_do_what_they_show(page: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for kind, block in BLOCK.findall(page.read_text()):
+        if kind == "python":
+            command = [sys.executable, "-W", "error", "-c", block]
+            run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+            assert run.returncode == 0, run.stderr
+            continue
+        for shown in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command_line, _, expected = shown.partition("\n")
+            run = subprocess.run(
+                command_line, shell=True, cwd=tmp_path, capture_output=True, text=True,
+                env=environment, executable="/bin/bash",
+            )  # fmt: skip
+            assert run.returncode == 0, run.stderr
+            assert matches(expected, run.stdout), f"$ {command_line}\n{run.stdout}\n{run.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_that_exist(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_reference_pages_are_made_from_the_code() -> None:
+    written = runpy.run_path(str(ROOT / "scripts" / "reference"))["pages"]()
+    for path, text in written.items():
+        assert path.read_text() == text, f"{path.name} is out of date: run scripts/reference"
