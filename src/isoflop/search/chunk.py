@@ -36,7 +36,7 @@ SENTENCE_END = re.compile(
 )
 LINE_END = re.compile(r"\n\s*")
 WORD_END = re.compile(r"\s+")
-PROSE = (PARAGRAPH_END, ITEM, SENTENCE_END, LINE_END, WORD_END)
+THOUGHTS = (PARAGRAPH_END, ITEM, SENTENCE_END)
 LINES = (PARAGRAPH_END, LINE_END, WORD_END)
 SPACE = re.compile(r"\s*")
 MARKS = "#=-~*^\"'`+:._ \t\n"
@@ -259,7 +259,13 @@ class _Cutter:
         high = self.tokens.after(start, min(room, int(target * 1.25) + 1))
         high = min(high, stop, start + room * MOST_CHARACTERS_PER_TOKEN)
         low = min(low, start + (high - start) * 3 // 5)
-        cut = _last_end(self.text, low, high, PROSE)
+        early = start + (low - start) // 2
+        cut = (
+            _last_end(self.text, low, high, THOUGHTS)
+            or _last_end(self.text, early, low, THOUGHTS)
+            or _last_end(self.text, low, high, LINES)
+            or high
+        )
         block = self._block_around(cut)
         return cut if block is None else self._beside(block, start, stop, low, high, room)
 
@@ -283,16 +289,16 @@ class _Cutter:
         whole = self.tokens.count(begins, ends) <= room
         if begins >= low or (whole and self.tokens.count(start, begins) >= SLIGHT_TOKENS):
             return begins
-        return _last_end(self.text, max(low, begins), high, LINES)
+        return _last_end(self.text, max(low, begins), high, LINES) or high
 
 
 def _last_end(text: str, low: int, high: int, ends: Sequence["re.Pattern[str]"]) -> int:
-    """The last end of the first kind that has one between `low` and `high`; else `high`."""
+    """The last end of the first kind that has one between `low` and `high`; 0 for none."""
     for kind in ends:
         last = max((match.end() for match in kind.finditer(text, low, high)), default=low)
         if last > low:
             return last
-    return high
+    return 0
 
 
 def _sections(document: Document) -> Iterator[_Section]:
