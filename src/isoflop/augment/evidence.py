@@ -28,14 +28,12 @@ if TYPE_CHECKING:
 FEATURES = (
     "rank",  # 1 / the passage's rank
     "passage cosine",  # of the question and the whole passage
-    "sentence cosine",  # of the question and the sentence within its passage
     "late interaction",  # for each token of the question its best match in the sentence, averaged
     "passage words",  # share of the question's words, by rarity, in the passage
     "words",  # share of the question's words, by rarity, in the sentence
     "words before",  # further share in the sentence before
     "words after",  # further share in the sentence after
     "word pairs",  # share of the question's neighbouring words that are neighbours here too
-    "length",  # natural logarithm of 1 + the words
     "number",  # a number not in the question, when one is asked for
     "date",  # a year, month or ordinal not in the question, when a date is asked for
     "person",  # capitalised words not in the question, when a person is asked for; 3 count as 1
@@ -83,8 +81,8 @@ def evidence(question: str, hits: Sequence[Hit], encoder: "Encoder") -> Evidence
     for rank, (text, rows, some) in enumerate(zip(texts, text_rows, spans, strict=True), start=1):
         ahead = len(text) - len(hits[rank - 1].passage.text)  # headings that are read with it
         starts = [start - ahead for start, _ in encoder.token_offsets(text)]
-        whole, close = closeness(asked_rows, rows, starts, some)
-        features += [(1 / rank, whole, *near, *next(words)) for near in close]
+        cosine, close = closeness(asked_rows, rows, starts, some)
+        features += [(1 / rank, cosine, near, *next(words)) for near in close]
     lengths = [len(asked_rows), *map(len, text_rows)]
     padded = [-(-length // PADDING) * PADDING for length in lengths]
     return Evidence(
@@ -146,7 +144,6 @@ def _word_features(
                     whole,
                     *(_share(part, rarity) for part in (own, before, after)),
                     asked.pairs_in(words),
-                    math.log1p(len(words)),
                     *asked.kinds_in(text),
                 )
             )

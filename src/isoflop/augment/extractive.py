@@ -19,25 +19,27 @@ if TYPE_CHECKING:
 
 PASSAGES = 8  # read for one answer
 
+# Score of a sentence: what each feature of `evidence` adds, times its value.
 WEIGHTS = {
     "rank": 1.3,
     "passage cosine": 4.6,
+    "late interaction": 9.0,
     "passage words": 3.2,
-    "sentence cosine": 4.6,
-    "late interaction": 6.5,
     "words": 6.8,
     "words before": 3.7,
     "words after": 2.4,
     "word pairs": 1.5,
-    "length": 0.0,
     "number": 2.3,
     "date": 1.7,
     "person": 2.8,
     "place": 0.8,
 }
-FARTHEST = 4.0  # score a further quote may lie below the best
-ALIKE = 0.8  # share of common words beyond which a quote says nothing new
-THRESHOLD = 0.5  # confidence below which the documents are said not to answer
+# Logit of the confidence: what the highest value of a feature over all sentences adds.
+CONFIDENCE = {"late interaction": 30.0, "passage cosine": 2.0, "passage words": 3.0}
+CONSTANT = -16.0
+THRESHOLD = 0.3  # confidence below which the documents are said not to answer
+FARTHEST = 4.0  # score by which a further quote may lie below the best
+ALIKE = 0.8  # share of common words from which on a quote says nothing new
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,33 +80,40 @@ def select(
     if not hits:
         return Selection((), True, 0.0, 0, 0, 0.0)
     found = evidence(question, hits[:PASSAGES], encoder)
-    scores = [_score(features) for features in found.features]
-    confidence = _confidence(scores)
+    sure = confidence(found.features)
     return Selection(
-        tuple(_chosen(hits, found, scores, most_sentences)),
-        confidence < THRESHOLD,
-        confidence,
+        tuple(_chosen(hits, found, most_sentences)),
+        sure < THRESHOLD,
+        sure,
         found.tokens,
         found.padded_tokens,
         found.flops,
     )
 
 
-def _score(features: tuple[float, ...]) -> float:
+def score(features: Sequence[float]) -> float:
+    """How well a sentence answers, on a scale that is comparable within one question."""
     return sum(WEIGHTS[name] * value for name, value in zip(FEATURES, features, strict=True))
 
 
-def _confidence(scores: Sequence[float]) -> float:
-    """Estimated probability that one of these sentences answers."""
-    return 1 / (1 + exp(14.0 - max(scores))) if scores else 0.0
+def confidence(features: Sequence[Sequence[float]]) -> float:
+    """Estimated probability that one of these sentences answers.
+
+    Made from the best value of single features, not from the best score: a score says which
+    sentence is better, these say how well anything matches at all.
+    """
+    if not features:
+        return 0.0
+    best = dict(zip(FEATURES, map(max, zip(*features, strict=True)), strict=True))
+    logit = CONSTANT + sum(weight * best[name] for name, weight in CONFIDENCE.items())
+    return 1 / (1 + exp(-logit))
 
 
-def _chosen(
-    hits: Sequence[Hit], found: Evidence, scores: Sequence[float], most: int
-) -> list[Citation]:
+def _chosen(hits: Sequence[Hit], found: Evidence, most: int) -> list[Citation]:
     """The best sentences that are close to the best and unlike each other."""
     chosen: list[Citation] = []
     said: list[frozenset[str]] = []
+    scores = [score(features) for features in found.features]
     ranked = sorted(range(len(scores)), key=lambda number: -scores[number])
     for number in ranked:
         if len(chosen) == most or scores[number] < scores[ranked[0]] - FARTHEST:

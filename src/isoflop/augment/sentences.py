@@ -59,7 +59,7 @@ STOP = re.compile(
     r"""|[。！？｡।]+[」』”’）】]{0,4}"""
 )
 LAST_WORD = re.compile(r"[^\s(\[{\"'“„«‘’/—–]*\Z")
-NEXT_WORD = re.compile(r"[\s\"'“„«‘(\[¿¡*_-]*(\w*)")
+NEXT_WORD = re.compile(r"[\s\"'“„«‘(\[¿¡*_-]*(\w*\.?)")
 LIST_ITEM = re.compile(r"\s*(?:[-*+•‣◦▪–—·]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|#{1,6})\s+\S")
 FENCE = re.compile(r"\s*(?:```|~~~)")
 INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_]{1,2})*")
@@ -180,14 +180,14 @@ def _full_stop_ends(before: str, following: str, *, whole: bool) -> bool:
 
     Args:
         before: What stands before it, back to the sentence's beginning or further than a word.
-        following: The word after it.
+        following: The word after it, with its full stop if it has one.
         whole: Whether `before` is all of the sentence so far.
     """
     found = LAST_WORD.search(before)
     word = found[0] if found else ""
     if word.lower() in ABBREVIATIONS:
         return False
-    if word.lower() in BEFORE_NUMBERS and following.isdigit():
+    if word.lower() in BEFORE_NUMBERS and following[:1].isdigit():
         return False
     if word.isdigit():
         lead = before[: len(before) - len(word)].split()

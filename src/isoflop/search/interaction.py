@@ -10,7 +10,7 @@ def closeness(
     text: np.ndarray,
     starts: Sequence[int],
     stretches: Sequence[tuple[int, int]],
-) -> tuple[float, list[tuple[float, float]]]:
+) -> tuple[float, list[float]]:
     """How close a question is to a text, and to each of its stretches in their context.
 
     Args:
@@ -21,30 +21,27 @@ def closeness(
         stretches: Characters, first and one past the last.
 
     Returns:
-        The cosine of question and text, both as the mean of their rows. For each stretch that
-        cosine with the mean of its rows alone, and the mean over the question's tokens of the
-        best match in the stretch. A stretch beyond what was read has zeros.
+        The cosine of question and text, each as the mean of its tokens; and for each stretch the
+        cosine of a token of the question with the token most like it there, averaged over the
+        question. A stretch beyond what was read has 0.
 
     Source:
-        Khattab and Zaharia 2020, ColBERT, arXiv:2004.12832, section 3.3, for the second; a mean
-        instead of a sum, so that long and short questions compare.
+        Khattab and Zaharia 2020, ColBERT, arXiv:2004.12832, section 3.3; here the mean instead of
+        the sum, so that long and short questions compare.
     """
-    asked = _unit(question.mean(axis=0))
-    whole = float(asked @ _unit(text.mean(axis=0)))
-    read = text[1:-1]
-    similar = question[1:-1] @ read.T  # (question tokens, tokens)
-    edges = np.searchsorted(
-        np.asarray(starts[: len(read)]), np.asarray(stretches, np.int64).reshape(-1, 2)
-    )
-    found = []
-    for first, last in edges:
-        if first < last and len(similar):
-            cosine = float(asked @ _unit(read[first:last].mean(axis=0)))
-            found.append((cosine, float(similar[:, first:last].max(axis=1).mean())))
-        else:
-            found.append((0.0, 0.0))
-    return whole, found
+    asked, read = question[1:-1], text[1:-1]
+    if not len(asked) or not len(read):
+        return 0.0, [0.0] * len(stretches)
+    similar = asked @ read.T  # (question tokens, tokens)
+    edges = np.searchsorted(starts[: len(read)], np.asarray(stretches, np.int64).reshape(-1, 2))
+    best = [
+        float(similar[:, first:last].max(axis=1).mean()) if first < last else 0.0
+        for first, last in edges
+    ]
+    return float(_mean(asked) @ _mean(read)), best
 
 
-def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)
+def _mean(rows: np.ndarray) -> np.ndarray:
+    """The mean row, stretched to unit length."""
+    total: np.ndarray = rows.sum(axis=0)
+    return total / max(float(np.linalg.norm(total)), 1e-12)
