@@ -107,11 +107,13 @@ def _processor() -> Finding:
 
 
 def _energy() -> Finding:
-    counters = meter.counters()
+    counters, cards = meter.processor_counters(), meter.graphics_counters()
     return Finding(
         "energy counters",
         bool(counters),
-        f"{len(counters)} RAPL packages" if counters else "none readable; joules are assumed",
+        f"{len(counters)} RAPL packages, {len(cards)} graphics cards"
+        if counters
+        else "none readable; joules are assumed",
         "Where the processor has them, root may let you read /sys/class/powercap/*/energy_uj.",
     )
 

@@ -1,0 +1,172 @@
+"""Many files and much text: how long an update takes, and how much memory.
+
+    python -m benchmarks.scale                       # 10,000 files, 200 MB of text, a 2 GB log
+    python -m benchmarks.scale --megabytes 5000      # the large form; takes an hour
+
+Times are of whole processes, as a person waits for them. The text of the memory test goes through
+every part but the neural network, whose place is taken by an encoder that hashes words: embedding
+gigabytes would take days on two cores, and the network's own memory is that of one batch, which the
+run over 10,000 files includes.
+"""
+
+import argparse
+import hashlib
+import json
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import save
+from isoflop import catalog
+from isoflop.architecture import Architecture
+from isoflop.search.encode import Encoded, Encoder, load
+from isoflop.search.index import Index
+
+SYLLABLES = ("ba", "con", "de", "fer", "gra", "in", "lo", "men", "pre", "ro", "sta", "ter", "ver")
+
+
+class Hashing:
+    """An encoder that hashes the words of a text: instant, deterministic, of the real width."""
+
+    def __init__(self, tokenizer: Encoder) -> None:
+        self.name = "hashing"
+        self.width, self.max_tokens = tokenizer.width, tokenizer.max_tokens
+        self.architecture: Architecture = catalog.architecture("minilm")
+        self.token_offsets = tokenizer.token_offsets
+        self.token_vectors = tokenizer.token_vectors
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """A unit vector drawn from the hash of each text."""
+        seeds = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts]
+        rows = np.stack(
+            [
+                np.random.default_rng(int.from_bytes(s, "big")).standard_normal(self.width)
+                for s in seeds
+            ]
+        ).astype(np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return Encoded(rows, 0, 0)
+
+
+def words(draw: random.Random, count: int) -> str:
+    """Made-up words."""
+    return " ".join("".join(draw.choices(SYLLABLES, k=draw.randint(1, 4))) for _ in range(count))
+
+
+def timed(*arguments: str) -> tuple[float, int, dict[str, object]]:
+    """Seconds, peak resident bytes and JSON of an isoflop command, children included."""
+    command = [sys.executable, "-c", WRAPPER, *arguments, "--json"]
+    start = time.perf_counter()
+    run = subprocess.run(command, capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    if run.returncode:
+        raise SystemExit(f"{arguments}: {run.stderr}")
+    peak = int(run.stderr.rsplit("PEAK ", 1)[1])
+    return seconds, peak, json.loads(run.stdout)
+
+
+WRAPPER = """
+import resource, sys
+from isoflop.cli import main
+try:
+    main()
+finally:
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    sys.stderr.write(f"PEAK {(own + children) * 1024}")
+"""
+
+
+def many_files(folder: Path, files: int) -> dict[str, object]:
+    """Index, index again, change one file, index again, search."""
+    draw = random.Random(0)
+    for number in range(files):
+        part = folder / f"{number % 100:02}"
+        part.mkdir(parents=True, exist_ok=True)
+        (part / f"{number:05}.txt").write_text(words(draw, 12) + f" {number}.\n")
+    time.sleep(2.1)  # so that no file is as young as the clock's grain
+    first, peak, _ = timed("index", str(folder))
+    again = sorted(timed("index", str(folder))[0] for _ in range(5))
+    changes = []
+    for number in range(5):
+        path = folder / "42" / f"{100 * number + 42:05}.txt"
+        path.write_text(f"The lighthouse of {words(draw, 3)} burns {number} lamps.\n")
+        seconds, _, report = timed("index", str(folder))
+        if (report["changed"], report["embedded"]) != (1, 1):
+            raise SystemExit(f"one file changed, but the report says {report}")
+        changes.append(seconds)
+    cold = sorted(timed("search", "lighthouse lamps", "--in", str(folder))[0] for _ in range(5))
+    return {
+        "files": files,
+        "first_index_seconds": first,
+        "first_index_peak_bytes": peak,
+        "nothing_changed_seconds": again,
+        "one_changed_seconds": sorted(changes),
+        "cold_search_seconds": cold,
+    }
+
+
+def much_text(folder: Path, megabytes: int) -> dict[str, object]:
+    """Resident memory while much text is read, cut, stored and ranked."""
+    draw = random.Random(1)
+    folder.mkdir()
+    paragraphs = [words(draw, 80).capitalize() + ".\n\n" for _ in range(4000)]
+    written = number = 0
+    while written < megabytes * 1_000_000:
+        text = "".join(draw.choices(paragraphs, k=2000))
+        (folder / f"{number:05}.txt").write_text(text)
+        written, number = written + len(text), number + 1
+    index = Index.open(folder, into=folder.parent / "much-index")
+    index._encoder = Hashing(load("minilm"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    start = time.perf_counter()
+    update = index.update()
+    return {
+        "megabytes": written / 1e6,
+        "passages": update.passages,
+        "seconds_without_embedding": time.perf_counter() - start,
+        "peak_bytes_before": before,
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "index_bytes": sum(p.stat().st_size for p in index.folder.rglob("*") if p.is_file()),
+    }
+
+
+def large_log(folder: Path) -> dict[str, object]:
+    """A log of 2 GB beside a small file: named, skipped, and quickly."""
+    folder.mkdir()
+    (folder / "note.txt").write_text("A small note beside a large log.\n")
+    with (folder / "server.log").open("wb") as file:
+        file.truncate(2 * 2**30)
+    seconds, peak, report = timed("index", str(folder))
+    return {"seconds": seconds, "peak_bytes": peak, "refusals": report["refusals"]}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run all three, print and store them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--megabytes", type=int, default=200)
+    options = parser.parse_args(arguments)
+    folder = Path(tempfile.mkdtemp(prefix="isoflop-scale-"))
+    try:
+        result = {
+            "many_files": many_files(folder / "many", options.files),
+            "large_log": large_log(folder / "log"),
+            "much_text": much_text(folder / "much", options.megabytes),
+        }
+    finally:
+        shutil.rmtree(folder)
+    print(json.dumps(result, indent=2))
+    save("scale", result)
+
+
+if __name__ == "__main__":
+    main()
