@@ -111,6 +111,7 @@ class _Worker:
         path = os.pathsep.join(part for part in sys.path if part)
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", START, str(memory_bytes)],
+            bufsize=0,  # nothing is left to flush when the worker has died
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -147,7 +148,7 @@ class _Worker:
         size = LENGTH.unpack(self._exactly(LENGTH.size, deadline, seconds))[0]
         return _received(json.loads(self._exactly(size, deadline, seconds)))
 
-    def _exactly(self, size: int, deadline: float, seconds: float) -> bytes:
+    def _exactly(self, size: int, deadline: float, seconds: float) -> bytearray:
         received = bytearray()
         while len(received) < size:
             if not self.selector.select(max(0.0, deadline - time.monotonic())):
@@ -159,7 +160,7 @@ class _Worker:
             if not block:
                 raise _Stopped(_died(self.process.wait()))
             received += block
-        return bytes(received)
+        return received
 
     def stop(self) -> None:
         self.selector.close()
@@ -176,7 +177,8 @@ def _died(status: int) -> str:
 
 def _send(pipe: IO[bytes], message: object) -> None:
     data = json.dumps(message).encode("ascii")
-    pipe.write(LENGTH.pack(len(data)) + data)
+    pipe.write(LENGTH.pack(len(data)))
+    pipe.write(data)
     pipe.flush()
 
 
