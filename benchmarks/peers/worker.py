@@ -13,9 +13,10 @@ import resource
 import sys
 import time
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from benchmarks.machine import versions
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
     result["search_seconds"] = time.perf_counter() - start
     if memory is not None:
         memory.save()
-    result["versions"] = {package: version(package) for package in module.PACKAGES}
+    result["versions"] = versions(module.PACKAGES)
     Path(job["result"]).write_text(json.dumps(result), encoding="utf-8")
 
 
