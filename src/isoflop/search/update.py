@@ -1,42 +1,34 @@
 """Bringing an index up to date: read, embed, rank, publish. Every stage resumes after a kill."""
 
-import hashlib
 import shutil
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from errno import ENOSPC
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from isoflop import catalog
 from isoflop.bill import Bill
-from isoflop.documents import Document
 from isoflop.errors import DamagedIndex, UsageError
 from isoflop.meter import measured
 from isoflop.plan.price import run_bill
-from isoflop.search.chunk import embedded_text, passages
 from isoflop.search.dense import Vectors
-from isoflop.search.encode import Encoder
 from isoflop.search.lexical import Words
 from isoflop.search.lock import cannot_write
-from isoflop.search.read import Refusal
-from isoflop.search.sandbox import Reading
-from isoflop.search.truth import DocumentRow, FileVersion, Truth
+from isoflop.search.truth import FileVersion, Truth
 from isoflop.search.walk import Found, walk
-from isoflop.settings import setting
+
+if TYPE_CHECKING:
+    from isoflop.search.encode import Encoder
+    from isoflop.search.ingest import Ingest
 
 RECIPE = "passages 1"  # a new number when the same file would be cut or stored differently
-COMMIT_PASSAGES = 256  # embedded between two commits: at most this much is lost by a kill
-COMMIT_FILES = 64
-WINDOW = 4096  # passages sorted by length before they are embedded
 SETTLED_NS = 2_000_000_000  # a file changed this shortly before it was read is looked at again
-WORDS = "words"
 
 
 class Progress(Protocol):
@@ -60,6 +52,8 @@ class Update:
         refused: Names and reasons of what could not be read, in the whole index.
         passages: In the whole index.
         tokens: Processed by the encoder, without padding.
+        padded_tokens: The same with padding.
+        flops: Of the encoder.
         bill: What the update took.
     """
 
@@ -72,6 +66,8 @@ class Update:
     refused: list[tuple[str, str]] = field(default_factory=list)
     passages: int = 0
     tokens: int = 0
+    padded_tokens: int = 0
+    flops: float = 0.0
     bill: Bill = field(default_factory=Bill)
 
 
@@ -82,19 +78,18 @@ class Work:
     folder: Path
     roots: tuple[Path, ...]
     encoder_name: str
-    encoder: Callable[[], Encoder]
+    encoder: "Callable[[], Encoder]"
     progress: Progress
     truth: Truth
     done: Update = field(default_factory=Update)
-    padded_tokens: int = 0
-    flops: float = 0.0
 
     def run(self) -> Update:
         """All stages, in order; nothing is written when nothing changed."""
         with measured() as reading:
-            self._read(self._changes())
+            if changes := self._changes():
+                self._ingest().read(changes)
             if self._unfinished():
-                self._embed()
+                self._ingest().embed()
                 self._publish()
             generation = self.truth.generation
             self.done.passages = self.truth.counts(generation)["passages"]
@@ -103,10 +98,16 @@ class Work:
             catalog.this_machine(),
             seconds=reading.seconds,
             joules=reading.joules,
-            flops=self.flops,
-            prompt_tokens=self.padded_tokens,
+            flops=self.done.flops,
+            prompt_tokens=self.done.padded_tokens,
         )
         return self.done
+
+    def _ingest(self) -> "Ingest":
+        """What reads and embeds; its libraries take longer to load than to find nothing to do."""
+        from isoflop.search.ingest import Ingest
+
+        return Ingest(self.truth, self.encoder, self.progress, self.done)
 
     # what changed
 
@@ -193,82 +194,6 @@ class Work:
             return None
         return words if len(words) == int(self.truth.get("words_count", "-1")) else None
 
-    # reading
-
-    def _read(self, files: Sequence[Found]) -> None:
-        known = self.truth.next_files()
-        with Reading() as reading:
-            for start in range(0, len(files), COMMIT_FILES):
-                with self.truth.transaction():
-                    for found in files[start : start + COMMIT_FILES]:
-                        self._read_one(found, known.get(found.id), reading)
-                self.progress("reading", min(start + COMMIT_FILES, len(files)), len(files))
-
-    def _read_one(self, found: Found, old: FileVersion | None, reading: Reading) -> None:
-        read_ns = time.time_ns()
-        sha256 = _digest(found)
-        if old is not None and sha256 is not None and old.sha256 == sha256:
-            self.truth.restat(old.id, found.modified_ns, found.bytes, read_ns)
-            self.done.unchanged += 1
-            return
-        documents: list[DocumentRow] = []
-        refusals: list[tuple[str, str]] = []
-        for result in reading.read(found):
-            if isinstance(result, Refusal):
-                refusals.append((result.id, result.reason))
-            else:
-                documents.append(self._row(result))
-        version = FileVersion(0, found.id, found.bytes, found.modified_ns, read_ns, sha256)
-        if old is not None:
-            self.truth.retire([old.id])
-        self.truth.add(version, found.path, documents, refusals)
-        self.done.added += old is None
-        self.done.changed += old is not None
-
-    def _row(self, document: Document) -> DocumentRow:
-        encoder = self.encoder()
-        cut = passages(document, encoder.token_offsets, most_tokens=encoder.max_tokens)
-        return DocumentRow(
-            name=document.id,
-            source=document.source,
-            media_type=document.media_type,
-            sha256=document.sha256,
-            metadata=dict(document.metadata),
-            passages=[(passage, self._key(embedded_text(passage))) for passage in cut],
-        )
-
-    def _key(self, text: str) -> bytes:
-        """Equal for passages that must have the same vector."""
-        content = f"{self.encoder().name}\0{text}".encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(content, digest_size=16).digest()
-
-    # embedding
-
-    def _embed(self) -> None:
-        with self.truth.transaction():
-            self.done.reused = self.truth.reuse_vectors()
-        total, last = self.truth.count_unembedded(), 0
-        while window := self.truth.unembedded(WINDOW, last):
-            last = window[-1][0]
-            texts = sorted(
-                ((embedded_text(p), id) for id, p in window), key=lambda row: len(row[0])
-            )
-            for start in range(0, len(texts), COMMIT_PASSAGES):
-                self._embed_some(texts[start : start + COMMIT_PASSAGES])
-                self.progress("embedding", self.done.embedded, total)
-
-    def _embed_some(self, rows: Sequence[tuple[str, int]]) -> None:
-        encoded = self.encoder().encode([text for text, _ in rows])
-        vectors = encoded.vectors.astype(np.float16)
-        with self.truth.transaction():
-            self.truth.add_vectors(
-                (id, vector.tobytes()) for (_, id), vector in zip(rows, vectors, strict=True)
-            )
-        self.done.embedded += len(rows)
-        self.done.tokens += encoded.tokens
-        self.padded_tokens += encoded.padded_tokens
-        self.flops += getattr(encoded, "flops", 0.0)
-
     # publishing
 
     def _publish(self) -> None:
@@ -329,7 +254,7 @@ def update(
     folder: Path,
     roots: tuple[Path, ...],
     encoder_name: str,
-    encoder: Callable[[], Encoder],
+    encoder: "Callable[[], Encoder]",
     progress: Progress | None,
 ) -> Update:
     """Bring the index in `folder` up to date; its lock must be held.
@@ -365,17 +290,6 @@ def _may_differ(old: FileVersion, found: Found) -> bool:
         or old.modified_ns != found.modified_ns
         or found.modified_ns > old.read_ns - SETTLED_NS
     )
-
-
-def _digest(found: Found) -> str | None:
-    """SHA-256 of a file's bytes; None where it is too large to read or cannot be read."""
-    if found.bytes > int(setting("most_file_bytes").value or 0):
-        return None
-    try:
-        with found.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:  # the reader refuses it by name
-        return None
 
 
 def _relative(root: Path, folder: Path) -> str:
