@@ -48,19 +48,28 @@ a    b
 
 
 def pdf(pages: list[str], *, encrypted: bool = False) -> bytes:
-    """A PDF with one line of text on each page; an empty string makes a page without any."""
-    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
+    """A PDF of these pages, line by line; an empty string makes a page without any text."""
+    streams = []
+    for text in pages:
+        lines = "".join(f"({line}) Tj 0 -14 Td " for line in text.split("\n") if line)
+        streams.append(f"BT /F1 12 Tf 40 740 Td {lines}ET")
+    return pdf_of(streams, encrypted=encrypted)
+
+
+def pdf_of(streams: list[str], *, encrypted: bool = False) -> bytes:
+    """A PDF of content streams, a page each, with Helvetica as F1 and its bold face as F2."""
+    kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(len(streams)))
+    font = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica{} >>"
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
-        f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {len(streams)} >>",
+        font.format(""),
+        font.format("-Bold"),
     ]
-    for number, text in enumerate(pages):
-        lines = "".join(f"({line}) Tj 0 -14 Td " for line in text.split("\n") if line)
-        stream = f"BT /F1 12 Tf 40 740 Td {lines}ET"
+    for number, stream in enumerate(streams):
         objects.append(
             "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R "
-            f">> >> /Contents {5 + 2 * number} 0 R >>"
+            f"/F2 4 0 R >> >> /Contents {6 + 2 * number} 0 R >>"
         )
         objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
     lock = ""

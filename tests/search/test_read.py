@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pptx import Presentation
 
-from benchmarks.samples import pdf, seeds, sheet_file, zipped
+from benchmarks.samples import pdf, pdf_of, seeds, sheet_file, zipped
 from isoflop.documents import Document
 from isoflop.errors import Unreadable
 from isoflop.search.read import Refusal, media_type, read
@@ -156,6 +156,38 @@ def test_pdf_pages_keep_their_numbers_and_silent_ones_are_named(tmp_path: Path) 
     assert said.id == "a.pdf"
     assert said.reason.startswith("pages 2-3, 5: no text layer")
     assert "OCR" in said.reason
+
+
+def page_of(title: str, *paragraphs: list[str]) -> str:
+    """A content stream: a bold title, then paragraphs of lines with a gap between them."""
+    shown = f"BT /F2 14 Tf 40 740 Td ({title}) Tj 0 -30 Td /F1 10 Tf "
+    for lines in paragraphs:
+        shown += "".join(f"({line}) Tj 0 -12 Td " for line in lines) + "0 -10 Td "
+    return f"{shown}ET"
+
+
+def test_pdf_headings_and_paragraphs_are_told_by_how_they_are_set(tmp_path: Path) -> None:
+    one = ["The first line of a paragraph", "and the second line of it."]
+    two = ["Another paragraph, which is not", "part of the one before."]
+    pages = [page_of("First part", one, two), page_of("Second part", two, one)]
+    read_one = document(tmp_path, "a.pdf", pdf_of(pages))
+    assert labels(read_one) == [(1, "First part"), (1, "Second part")]
+    assert texts(read_one, "page")[0] == (
+        "First part\n\n" + "\n".join(one) + "\n\n" + "\n".join(two) + "\n\n"
+    )
+
+
+def test_words_divided_at_the_end_of_a_pdf_line_are_joined_and_compounds_kept(
+    tmp_path: Path,
+) -> None:
+    lines = [
+        "They are con-",
+        "firming that stock-",
+        "based pay is based on stock, and",
+        "nothing else.",
+    ]
+    read_one = document(tmp_path, "a.pdf", pdf_of([page_of("Title", lines)]))
+    assert "confirming that stock-based pay" in read_one.text
 
 
 def test_a_pdf_without_any_text_says_to_run_ocr(tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pypdfium2 as pdfium
 
 from isoflop.errors import Unreadable
 from isoflop.search.read.content import Content, Draft
+from isoflop.search.read.layout import DIVISION, Line, Setting, lines_of, setting
 
 # FPDF_GetLastError, and what to do about it.
 ENCRYPTED, UNSUPPORTED_LOCK = 4, 5
 RUN_OCR = "Run OCR on it first (for example with ocrmypdf)."
 MOST_PAGES = 20_000
+WORD = re.compile(r"[^\W\d_]+")
+DIVIDED = re.compile(rf"({WORD.pattern}){DIVISION}({WORD.pattern})")
 
 
 def read(data: bytes, name: str) -> Content:
@@ -22,20 +26,22 @@ def read(data: bytes, name: str) -> Content:
     """
     document = _open(data)
     try:
-        draft, silent = Draft(), []
-        for number in range(1, min(len(document), MOST_PAGES) + 1):
-            text = _page_text(document, number)
-            if text.strip():
-                with draft.page(number):
-                    draft.paragraph(text)
-            else:
-                silent.append(number)
-        if not draft.length:
-            raise Unreadable(f"no page has a text layer: it is a scan or a drawing. {RUN_OCR}")
+        pages = [_lines(document, number) for number in range(min(len(document), MOST_PAGES))]
+        outline = _outline(document)
         metadata = _metadata(document)
     finally:
         document.close()
-    return draft.content(metadata, list(_remarks(silent, len(data))))
+    draft = Draft()
+    words = _words(pages)
+    pages = [_mended(lines, words) for lines in pages]
+    style = setting(pages)
+    for number, lines in enumerate(pages, 1):
+        with draft.page(number):
+            _write(lines, style, outline.get(number, {}), draft)
+    if not draft.length:
+        raise Unreadable(f"no page has a text layer: it is a scan or a drawing. {RUN_OCR}")
+    silent = [number for number, lines in enumerate(pages, 1) if not lines]
+    return draft.content(metadata, list(_remarks(silent)))
 
 
 def _open(data: bytes) -> pdfium.PdfDocument:
@@ -51,24 +57,74 @@ def _open(data: bytes) -> pdfium.PdfDocument:
     return document
 
 
-def _page_text(document: pdfium.PdfDocument, number: int) -> str:
+def _lines(document: pdfium.PdfDocument, number: int) -> list[Line]:
+    """The lines of a page; none if it cannot be loaded, so that it is named with the silent."""
     try:
-        page = document[number - 1]
+        page = document[number]
         text_page = page.get_textpage()
-        text: str = text_page.get_text_range(errors="ignore")
+        found = lines_of(text_page)
         text_page.close()
         page.close()
-    except pdfium.PdfiumError:  # a page that cannot be loaded is named with those without text
-        return ""
-    return _mended(text)
+    except pdfium.PdfiumError:
+        return []
+    return found
 
 
-def _mended(text: str) -> str:
-    """Lines as they are printed, but words divided at a line's end put together again."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    # pdfium marks a hyphen that only divides a word as U+FFFE or U+0002
-    text = re.sub("[\ufffe\x02]\n?", "", text)
-    return re.sub("[\x00\u00ad]", "", text)
+def _outline(document: pdfium.PdfDocument) -> dict[int, dict[str, int]]:
+    """The bookmarks, as levels by their words, by page."""
+    found: dict[int, dict[str, int]] = {}
+    for bookmark in document.get_toc(max_depth=6):
+        target = bookmark.get_dest()
+        page = None if target is None else target.get_index()
+        if page is not None:
+            found.setdefault(page + 1, {})[_folded(bookmark.get_title())] = bookmark.level + 1
+    return found
+
+
+def _write(lines: list[Line], style: Setting, outline: dict[str, int], draft: Draft) -> None:
+    """A page's lines as paragraphs and headings; a bookmark's level goes before a font's."""
+    paragraph: list[str] = []
+    heading: list[str] = []
+    level = 0
+
+    def flush() -> None:
+        draft.heading(" ".join(heading), level)
+        draft.paragraph("\n".join(paragraph))
+        paragraph.clear()
+        heading.clear()
+
+    for line, before in zip(lines, [None, *lines], strict=False):
+        found = outline.get(_folded(line.text), 0) or style.level(line)
+        if before is not None and (found != level or style.parted(before, line)):
+            flush()
+        level = found
+        (heading if found else paragraph).append(line.text.strip() if found else line.text)
+    flush()
+
+
+def _folded(text: str) -> str:
+    return "".join(text.split()).lower()
+
+
+def _mended(lines: list[Line], words: set[str]) -> list[Line]:
+    """The lines with the words that were divided at a line's end put together again."""
+
+    def joined(match: re.Match[str]) -> str:
+        before, after = match[1], match[2]
+        compound = before.lower() in words and after.lower() in words
+        whole = (before + after).lower() in words
+        return f"{before}-{after}" if compound and not whole else before + after
+
+    texts = [DIVIDED.sub(joined, line.text).replace(DIVISION, "-") for line in lines]
+    return [replace(line, text=text) for line, text in zip(lines, texts, strict=True)]
+
+
+def _words(pages: list[list[Line]]) -> set[str]:
+    """Every undivided word of a document: they tell `con-firming` from `stock-based`."""
+    if not any(DIVISION in line.text for page in pages for line in page):
+        return set()
+    whole = (DIVIDED.sub(" ", line.text).lower() for page in pages for line in page)
+    return {word for text in whole for word in WORD.findall(text)}
 
 
 def _metadata(document: pdfium.PdfDocument) -> dict[str, str]:
@@ -77,7 +133,7 @@ def _metadata(document: pdfium.PdfDocument) -> dict[str, str]:
     return {ours: found[theirs] for ours, theirs in named.items() if theirs in found}
 
 
-def _remarks(pages: list[int], size: int) -> Iterator[str]:
+def _remarks(pages: list[int]) -> Iterator[str]:
     if pages:
         which = "page" if len(pages) == 1 else "pages"
         yield f"{which} {_ranges(pages)}: no text layer, so nothing was read there. {RUN_OCR}"
