@@ -8,7 +8,7 @@ from isoflop.plan.flops import forward_flops
 from isoflop.questions import Way
 from isoflop.search.dense import Vectors
 from isoflop.search.encode import Encoder
-from isoflop.search.fuse import fuse
+from isoflop.search.fuse import fuse, strangeness
 from isoflop.search.lexical import Words
 from isoflop.search.truth import Truth
 
@@ -46,7 +46,9 @@ class Ranking:
         if way == "dense":
             return self._by_vectors(k)
         depth = max(DEPTH, 2 * k)
-        fused = fuse(self._by_words(depth), self._by_vectors(depth), max(k, RERANKED))
+        strange = strangeness(self.query, len(self.encoder().token_offsets(self.query)))
+        words, vectors = self._by_words(depth), self._by_vectors(depth)
+        fused = fuse(words, vectors, max(k, RERANKED), strange=strange)
         return fused[:k] if way == "fused" else self._reranked(fused, k, generation)
 
     def _by_words(self, k: int) -> list[tuple[int, float]]:
