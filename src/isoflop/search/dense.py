@@ -19,11 +19,11 @@ from isoflop.search import tiles
 from isoflop.search.tiles import TILE_ROWS, Centre, Floats, Ids
 
 EXACT_ROWS = 8192  # up to here every code is scored: under a millisecond, and nothing is missed
-SHORTLIST, SHORTLIST_PER_HIT = 2048, 32  # recall at 10 and at 100: docs/explanation/vectors.md
+SHORTLIST, SHORTLIST_PER_HIT = 1024, 32  # recall at 10 and at 100: docs/explanation/vectors.md
 RESCORED = 16  # beyond those asked for: codes move a row by no more ranks than that
 SCAN_TILES = 16  # tiles whose signs are compared by one call: long enough, and within the cache
 SCORED_ROWS = 512  # codes turned into floats by one call, likewise
-THREAD_ROWS = 200_000  # rows from which further threads pay for their start
+THREAD_ROWS = 100_000  # rows from which further threads pay for their start
 MOST_THREADS = 8  # memory is the limit before that
 
 Exact = Callable[[Sequence[int]], Floats]
@@ -180,8 +180,10 @@ def _in_parts(scan: Callable[[int, int], None], count: int) -> None:
         scan(0, count)
         return
     bounds = [count * part // threads for part in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(scan, bounds[:-1], bounds[1:]))
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = pool.map(scan, bounds[1:-1], bounds[2:])
+        scan(0, bounds[1])
+        list(others)
 
 
 def _nearest(differences: NDArray[Any], count: int) -> Rows:

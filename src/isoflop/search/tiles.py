@@ -1,6 +1,6 @@
 """The file that vectors are searched in: its layout, and how a new generation is written.
 
-A header, then tiles of 1,024 rows. A tile holds its rows' passage ids, signs, scales and int8
+A header, then tiles of 2,048 rows. A tile holds its rows' passage ids, signs, scales and int8
 codes, each together, and the signs word by word, so that a scan over signs touches nothing else.
 Rows stand in no particular order, and the last tile is padded. A file is never changed under its
 name: a new one is written beside it, forced to disk and renamed, so whoever has the old one
@@ -23,7 +23,7 @@ from isoflop.errors import DamagedIndex
 
 MAGIC = b"isoflopV"
 VERSION = 1
-TILE_ROWS = 1024
+TILE_ROWS = 2048
 
 Ids = NDArray[np.int64]
 Floats = NDArray[Any]  # float16, float32 or float64
