@@ -1,6 +1,5 @@
 """What a question asks for: its telling words, and what kind of thing the answer is."""
 
-import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -55,10 +54,6 @@ KINDS = (
         r"\bwho(?:m|se)?\b|\bwh(?:at|ich) (?:person|people|man|woman|king|queen|president|emperor"
         r"|actor|player|author|scientist)\b|\bwe(?:r|m|n|ssen)\b"
     ),
-    re.compile(
-        r"\bwhere\b|\bwh(?:at|ich) (?:city|country|state|place|location|county|region|river|town"
-        r"|continent)\b|\bwo(?:hin|her)?\b|\bwelche\w* (?:stadt|land|ort|staat|region|fluss)\b"
-    ),
 )
 
 
@@ -88,14 +83,12 @@ class Asked:
     Attributes:
         words: All its words, small.
         stems: Stems of the words that say something; of all words if none does.
-        pairs: Stems of neighbours of which at least one says something.
-        kind: Which of `KINDS` is asked for: 0 a number, 1 a date, 2 a person, 3 a place; None for
-            anything else.
+        kind: Which of `KINDS` is asked for: 0 a number, 1 a date, 2 a person; None for anything
+            else.
     """
 
     words: frozenset[str]
     stems: frozenset[str]
-    pairs: frozenset[tuple[str, str]]
     kind: int | None
 
     @classmethod
@@ -103,23 +96,16 @@ class Asked:
         """The question, taken apart."""
         words = WORD.findall(question)
         telling = [word for word in words if word.lower() not in COMMON] or words
-        said = frozenset(map(stem, telling))
-        pairs = itertools.pairwise(map(stem, words))
         small = question.lower()
         return cls(
             frozenset(word.lower() for word in words),
-            said,
-            frozenset(pair for pair in pairs if said.intersection(pair)),
+            frozenset(map(stem, telling)),
             next((kind for kind, form in enumerate(KINDS) if form.search(small)), None),
         )
 
     def found(self, stemmed: Iterable[str]) -> frozenset[str]:
         """Which telling words are among these stems."""
         return self.stems.intersection(stemmed)
-
-    def pairs_in(self, stemmed: Sequence[str]) -> float:
-        """Share of the question's pairs of neighbours that are neighbours here."""
-        return len(self.pairs.intersection(itertools.pairwise(stemmed))) / max(1, len(self.pairs))
 
     def kinds_in(self, sentence: str) -> list[float]:
         """For each kind, how well the sentence holds one; 0 for kinds that are not asked for."""
@@ -131,10 +117,10 @@ class Asked:
 
 def _holds(kind: int, words: Sequence[str], known: frozenset[str]) -> float:
     """From 0 to 1, how well these words hold a number, date or name that is not yet known."""
-    new = [word for word in words[1:] if word.lower() not in known]
-    if kind in (2, 3):
-        return min(3, sum(word[0].isupper() for word in new)) / 3
-    new += [word for word in words[:1] if word.lower() not in known]
+    new = [word for word in words if word.lower() not in known]
     if kind == 0:
         return float(any(word[0].isdigit() or word.lower() in NUMBERS for word in new))
-    return float(any(DATE.fullmatch(word) or word.lower() in MONTHS for word in new))
+    if kind == 1:
+        return float(any(DATE.fullmatch(word) or word.lower() in MONTHS for word in new))
+    names = [word for word in new if word[0].isupper() and word.lower() not in COMMON]
+    return min(3, len(names)) / 3

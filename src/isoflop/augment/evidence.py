@@ -26,21 +26,25 @@ if TYPE_CHECKING:
 # ruff: noqa: RUF001 - the typographer's marks are meant
 
 FEATURES = (
-    "rank",  # 1 / the passage's rank
     "passage cosine",  # of the question and the whole passage
     "late interaction",  # for each token of the question its best match in the sentence, averaged
-    "passage words",  # share of the question's words, by rarity, in the passage
-    "words",  # share of the question's words, by rarity, in the sentence
+    "weakest match",  # the least of these
+    "passage words",  # share of the question's words, by rarity, in the passage and above it
+    "words",  # share in the sentence, of words that no title of the passage has
+    "topic words",  # share in the sentence, of words that a title has
     "words before",  # further share in the sentence before
     "words after",  # further share in the sentence after
-    "word pairs",  # share of the question's neighbouring words that are neighbours here too
     "number",  # a number not in the question, when one is asked for
     "date",  # a year, month or ordinal not in the question, when a date is asked for
     "person",  # capitalised words not in the question, when a person is asked for; 3 count as 1
-    "place",  # the same when a place is asked for
 )
 
 MOST_CHARACTERS = 600  # of a quote; a longer sentence is cut into pieces
+TITLE_CHARACTERS = 100
+TITLE = re.compile(
+    r"(?![-*+•]\s|\(?\w{1,3}[.)]\s)[^:|\t]*$", re.MULTILINE
+)  # no item, no row, no entry
+BLANK_LINE = re.compile(r"[ \t]*\n[ \t]*\n\s*\S")
 CLAUSE_END = re.compile(r"[;:,)\]–—|]\s|\s")
 MARKS = "#=-~*^\"'`+:._ \t\n"
 PADDING = 16  # encoders pad a text to a multiple of this many tokens
@@ -78,11 +82,11 @@ def evidence(question: str, hits: Sequence[Hit], encoder: "Encoder") -> Evidence
     spans = [_quotable(hit) for hit in hits]
     words = iter(_word_features(Asked.of(question), hits, spans))
     features = []
-    for rank, (text, rows, some) in enumerate(zip(texts, text_rows, spans, strict=True), start=1):
-        ahead = len(text) - len(hits[rank - 1].passage.text)  # headings that are read with it
+    for hit, text, rows, some in zip(hits, texts, text_rows, spans, strict=True):
+        ahead = len(text) - len(hit.passage.text)  # headings that are read with it
         starts = [start - ahead for start, _ in encoder.token_offsets(text)]
         cosine, close = closeness(asked_rows, rows, starts, some)
-        features += [(1 / rank, cosine, near, *next(words)) for near in close]
+        features += [(cosine, *near, *next(words)) for near in close]
     lengths = [len(asked_rows), *map(len, text_rows)]
     padded = [-(-length // PADDING) * PADDING for length in lengths]
     return Evidence(
@@ -104,8 +108,32 @@ def _quotable(hit: Hit) -> list[tuple[int, int]]:
         if text[stop - 1] not in "?？"
         and not text.startswith("#", start)
         and text[start:stop].strip(MARKS) not in headings | {""}
+        and not _is_title(text, start, stop)
         for piece in _pieces(text, start, stop)
     ]
+
+
+def _titles(hit: Hit) -> str:
+    """What stands above the passage and in its own title."""
+    text = hit.passage.text
+    own = [
+        text[start:stop]
+        for start, stop in sentences(text)
+        if _is_title(text, start, stop) or text.startswith("#", start)
+    ]
+    return "\n".join([*hit.passage.headings, *own])
+
+
+def _is_title(text: str, start: int, stop: int) -> bool:
+    """Whether it is a short line by itself above a text, as titles are where nothing marks them."""
+    return (
+        stop - start <= TITLE_CHARACTERS
+        and text[stop - 1].isalnum() | (text[stop - 1] == ")")
+        and "\n" not in text[start:stop]
+        and TITLE.match(text, start) is not None
+        and BLANK_LINE.match(text, stop) is not None
+        and text[:start].rstrip(" \t").endswith("\n\n" if start else "")
+    )
 
 
 def _pieces(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
@@ -132,18 +160,19 @@ def _word_features(
     stemmed = [[stems(text) for text in some] for some in texts]
     rarity = _rarity(asked, [words for some in stemmed for words in some])
     rows: list[tuple[float, ...]] = []
-    for some_texts, some_words in zip(texts, stemmed, strict=True):
+    for hit, some_texts, some_words in zip(hits, texts, stemmed, strict=True):
         shares = [asked.found(words) for words in some_words]
-        whole = _share(frozenset().union(*shares), rarity)
-        for number, (text, words) in enumerate(zip(some_texts, some_words, strict=True)):
-            own = shares[number]
-            before = shares[number - 1] - own if number else frozenset()
-            after = shares[number + 1] - own if number + 1 < len(shares) else frozenset()
+        topic = asked.found(stems(_titles(hit)))
+        whole = _share(asked.found(stems(embedded_text(hit.passage))), rarity)
+        for number, text in enumerate(some_texts):
+            own = shares[number] - topic
+            topical = shares[number] & topic
+            before = shares[number - 1] - own - topic if number else frozenset()
+            after = shares[number + 1] - own - topic if number + 1 < len(shares) else frozenset()
             rows.append(
                 (
                     whole,
-                    *(_share(part, rarity) for part in (own, before, after)),
-                    asked.pairs_in(words),
+                    *(_share(part, rarity) for part in (own, topical, before, after)),
                     *asked.kinds_in(text),
                 )
             )

@@ -21,18 +21,17 @@ PASSAGES = 8  # read for one answer
 
 # Score of a sentence: what each feature of `evidence` adds, times its value.
 WEIGHTS = {
-    "rank": 1.3,
-    "passage cosine": 4.6,
+    "passage cosine": 13.2,
     "late interaction": 9.0,
-    "passage words": 3.2,
-    "words": 6.8,
-    "words before": 3.7,
-    "words after": 2.4,
-    "word pairs": 1.5,
+    "weakest match": 4.0,
+    "passage words": 2.7,
+    "words": 3.3,
+    "topic words": -1.1,
+    "words before": 1.0,
+    "words after": 1.7,
     "number": 2.3,
-    "date": 1.7,
-    "person": 2.8,
-    "place": 0.8,
+    "date": 2.7,
+    "person": 2.7,
 }
 # Logit of the confidence: what the highest value of a feature over all sentences adds.
 CONFIDENCE = {"late interaction": 30.0, "passage cosine": 2.0, "passage words": 3.0}

@@ -10,7 +10,7 @@ def closeness(
     text: np.ndarray,
     starts: Sequence[int],
     stretches: Sequence[tuple[int, int]],
-) -> tuple[float, list[float]]:
+) -> tuple[float, list[tuple[float, float]]]:
     """How close a question is to a text, and to each of its stretches in their context.
 
     Args:
@@ -21,9 +21,9 @@ def closeness(
         stretches: Characters, first and one past the last.
 
     Returns:
-        The cosine of question and text, each as the mean of its tokens; and for each stretch the
-        cosine of a token of the question with the token most like it there, averaged over the
-        question. A stretch beyond what was read has 0.
+        The cosine of question and text, each as the mean of its tokens; and for each stretch two
+        figures made of the cosines of each token of the question with the token most like it
+        there: their mean, and the least of them. A stretch beyond what was read has zeros.
 
     Source:
         Khattab and Zaharia 2020, ColBERT, arXiv:2004.12832, section 3.3; here the mean instead of
@@ -31,14 +31,14 @@ def closeness(
     """
     asked, read = question[1:-1], text[1:-1]
     if not len(asked) or not len(read):
-        return 0.0, [0.0] * len(stretches)
+        return 0.0, [(0.0, 0.0)] * len(stretches)
     similar = asked @ read.T  # (question tokens, tokens)
     edges = np.searchsorted(starts[: len(read)], np.asarray(stretches, np.int64).reshape(-1, 2))
-    best = [
-        float(similar[:, first:last].max(axis=1).mean()) if first < last else 0.0
-        for first, last in edges
-    ]
-    return float(_mean(asked) @ _mean(read)), best
+    found = []
+    for first, last in edges:
+        best = similar[:, first:last].max(axis=1) if first < last else np.zeros(1)
+        found.append((float(best.mean()), float(best.min())))
+    return float(_mean(asked) @ _mean(read)), found
 
 
 def _mean(rows: np.ndarray) -> np.ndarray:
