@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-import platformdirs
-
 from isoflop.errors import MissingWeights, did_you_mean
+from isoflop.settings import cache_folder
 
 HUB = "https://huggingface.co"
 CHUNK = 1 << 20  # bytes read at once while hashing or downloading
@@ -74,16 +73,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def cache() -> Path:
-    """The folder for what can be made or fetched again: `ISOFLOP_CACHE` or the user's cache."""
-    return Path(os.environ.get("ISOFLOP_CACHE") or platformdirs.user_cache_dir("isoflop"))
-
-
 def folders(model: Pinned) -> list[Path]:
     """Where the model's files may lie on this machine, in the order they are tried."""
     named = os.environ.get("ISOFLOP_WEIGHTS")
     found = [Path(named) / model.name, Path(named)] if named else []
-    found.append(cache() / "weights" / model.name)
+    found.append(cache_folder() / "weights" / model.name)
     top, _, rest = model.inside.partition("/")
     specification = importlib.util.find_spec(top)
     if specification and specification.submodule_search_locations:
@@ -143,7 +137,7 @@ def pull(model: Pinned, *, progress: Callable[[str, int], None] | None = None) -
     try:
         folder = locate(model)
     except MissingWeights:
-        folder = cache() / "weights" / model.name
+        folder = cache_folder() / "weights" / model.name
         folder.mkdir(parents=True, exist_ok=True)
         for name in model.files:
             _download(model, name, folder / name, progress or (lambda name, so_far: None))
