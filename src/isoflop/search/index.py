@@ -13,7 +13,8 @@ from isoflop.errors import DamagedIndex, UsageError, did_you_mean
 from isoflop.meter import measured
 from isoflop.plan.price import run_bill
 from isoflop.questions import WAYS, Hit, Way
-from isoflop.search.truth import NAME, Truth
+from isoflop.search.database import NAME
+from isoflop.search.truth import Truth
 from isoflop.settings import setting
 
 if TYPE_CHECKING:

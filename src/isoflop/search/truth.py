@@ -7,43 +7,14 @@ kill therefore leaves the published state, and what was already read and embedde
 """
 
 import json
-import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from isoflop.documents import Passage
-from isoflop.errors import DamagedIndex, NewerIndex, UsageError
-
-FORMAT = 1
-NAME = "truth.sqlite"
-
-SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE files (            -- one version of one file
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL,
-    bytes INTEGER NOT NULL, modified_ns INTEGER NOT NULL, read_ns INTEGER NOT NULL,
-    sha256 TEXT, born INTEGER NOT NULL, died INTEGER);
-CREATE INDEX files_by_name ON files (name);
-CREATE TABLE refusals (file INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,
-    name TEXT NOT NULL, reason TEXT NOT NULL);
-CREATE INDEX refusals_by_file ON refusals (file);
-CREATE TABLE documents (
-    id INTEGER PRIMARY KEY, file INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,
-    name TEXT NOT NULL, source TEXT NOT NULL, media_type TEXT NOT NULL, sha256 TEXT NOT NULL,
-    metadata TEXT NOT NULL);
-CREATE INDEX documents_by_file ON documents (file);
-CREATE TABLE passages (         -- an id is never used again, so derived files cannot confuse two
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
-    start INTEGER NOT NULL, stop INTEGER NOT NULL, page INTEGER, line INTEGER NOT NULL,
-    headings TEXT NOT NULL, key BLOB NOT NULL, text TEXT NOT NULL);
-CREATE INDEX passages_by_document ON passages (document, start);
-CREATE INDEX passages_by_key ON passages (key);
-CREATE TABLE vectors (passage INTEGER PRIMARY KEY REFERENCES passages ON DELETE CASCADE,
-    vector BLOB NOT NULL);
-"""
+from isoflop.search import database
 
 # The passages that a generation holds; :g is its number.
 LIVING = """passages JOIN documents ON documents.id = passages.document
@@ -86,75 +57,20 @@ class Truth:
             DamagedIndex: If it is not a database of ours.
             UsageError: If nothing is there to read, or the folder cannot be written.
         """
-        self.file = folder / NAME
-        if not write and not self.file.exists():
-            raise UsageError(f"No index in {folder}. Make one with: isoflop index PATH")
-        try:
-            self._open(write)
-        except sqlite3.DatabaseError as error:
-            raise self._explained(error, write) from error
-        if int(self.get("format", "0")) > FORMAT:
-            self.close()
-            raise NewerIndex(
-                f"{self.file.parent} was written by a newer isoflop. "
-                "Update isoflop, or index into another folder with --into."
-            )
-
-    def _open(self, write: bool) -> None:
-        mode = "rwc" if write else "ro"
-        address = f"{self.file.absolute().as_uri()}?mode={mode}"
-        self.database = sqlite3.connect(
-            address, uri=True, isolation_level=None, timeout=30, check_same_thread=False
-        )
-        self.database.execute("PRAGMA foreign_keys = ON")
-        if not write:
-            try:
-                self.database.execute("SELECT 1 FROM meta LIMIT 1")
-            except sqlite3.OperationalError:
-                # On a read-only disk a write-ahead log cannot be attached; the file itself can.
-                self.database.close()
-                self.database = sqlite3.connect(
-                    f"{address}&immutable=1",
-                    uri=True,
-                    isolation_level=None,
-                    check_same_thread=False,
-                )
-                self.database.execute("SELECT 1 FROM meta LIMIT 1")
-            return
-        self.database.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        self.database.execute("PRAGMA journal_mode = WAL")
-        self.database.execute("PRAGMA synchronous = NORMAL")
-        with self.transaction():
-            if not self.database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-                for statement in SCHEMA.split(";"):
-                    self.database.execute(statement)
-                self.set(format=str(FORMAT), generation="0")
-
-    def _explained(self, error: sqlite3.DatabaseError, write: bool) -> Exception:
-        text = str(error)
-        if "unable to open" in text or "readonly" in text:
-            return UsageError(
-                f"{self.file.parent} cannot be {'written' if write else 'read'}: {text}. "
-                "Choose a folder you may write with --into DIR."
-            )
-        if "full" in text:
-            return UsageError(f"{self.file.parent}: the disk is full. Free some space and go on.")
-        return DamagedIndex(
-            f"{self.file} is not a readable index ({text}). "
-            f"Remove {self.file.parent} and run isoflop index again."
-        )
+        self.folder = folder
+        self.database = database.connect(folder, write=write)
 
     def close(self) -> None:
         """Close the file."""
         self.database.close()
 
-    def transaction(self, kind: str = "IMMEDIATE") -> "_Transaction":
+    def transaction(self, kind: str = "IMMEDIATE") -> AbstractContextManager[None]:
         """A transaction: `with truth.transaction(): ...` commits, or rolls back on an error.
 
         Args:
             kind: "IMMEDIATE" to write, "DEFERRED" to read one state throughout.
         """
-        return _Transaction(self.database, kind)
+        return database.transaction(self.database, kind)
 
     # meta
 
@@ -388,14 +304,17 @@ class Truth:
     def counts(self, generation: int) -> dict[str, int]:
         """Files, documents, passages and refusals of a generation."""
         alive = "files.born <= :g AND (files.died IS NULL OR files.died > :g)"
-        count: Callable[[str], int] = lambda what: int(  # noqa: E731 - one line, used four times
-            self.database.execute(f"SELECT count(*) FROM {what}", {"g": generation}).fetchone()[0]
-        )
+        sources = {
+            "files": f"files WHERE {alive}",
+            "documents": f"documents JOIN files ON files.id = file WHERE {alive}",
+            "passages": LIVING,
+            "refused": f"refusals JOIN files ON files.id = file WHERE {alive}",
+        }
         return {
-            "files": count(f"files WHERE {alive}"),
-            "documents": count(f"documents JOIN files ON files.id = file WHERE {alive}"),
-            "passages": count(LIVING),
-            "refused": count(f"refusals JOIN files ON files.id = file WHERE {alive}"),
+            name: self.database.execute(
+                f"SELECT count(*) FROM {source}", {"g": generation}
+            ).fetchone()[0]
+            for name, source in sources.items()
         }
 
     def refusals(self, generation: int) -> list[tuple[str, str]]:
@@ -406,18 +325,6 @@ class Truth:
             " ORDER BY refusals.name, reason",
             {"g": generation},
         ).fetchall()
-
-
-class _Transaction:
-    def __init__(self, database: sqlite3.Connection, kind: str) -> None:
-        self.database, self.kind = database, kind
-
-    def __enter__(self) -> None:
-        self.database.execute(f"BEGIN {self.kind}")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self.database.in_transaction:
-            self.database.execute("ROLLBACK" if kind else "COMMIT")
 
 
 _PASSAGE = (

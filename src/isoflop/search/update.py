@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from errno import ENOSPC
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,9 +13,10 @@ import numpy as np
 
 from isoflop import catalog
 from isoflop.bill import Bill
-from isoflop.errors import DamagedIndex, UsageError
+from isoflop.errors import DamagedIndex
 from isoflop.meter import measured
 from isoflop.plan.price import run_bill
+from isoflop.search.database import explained
 from isoflop.search.dense import Vectors
 from isoflop.search.lexical import Words
 from isoflop.search.lock import cannot_write
@@ -265,23 +265,18 @@ def update(
     try:
         with closing(Truth(folder, write=True)) as truth:
             return Work(folder, roots, encoder_name, encoder, progress or _silent, truth).run()
-    except (sqlite3.OperationalError, OSError, ValueError) as error:
-        if "full" in str(error) or "No space" in str(error) or _errno(error) == ENOSPC:
-            raise UsageError(
-                f"{folder}: the disk is full. What was indexed before is kept. "
-                "Free some space and run the same command again."
-            ) from error
-        if "readonly" in str(error) or "Read-only" in str(error):
+    except sqlite3.OperationalError as error:
+        raise explained(error, folder) from error
+    except (OSError, ValueError) as error:  # Tantivy raises ValueError for what the disk refuses
+        if "No space" in str(error):
+            raise explained(sqlite3.OperationalError("full"), folder) from error
+        if "Read-only" in str(error):
             raise cannot_write(folder, str(error)) from error
         raise
 
 
 def _silent(stage: str, done: int, total: int) -> None:
     pass
-
-
-def _errno(error: BaseException) -> int | None:
-    return error.errno if isinstance(error, OSError) else None
 
 
 def _may_differ(old: FileVersion, found: Found) -> bool:
