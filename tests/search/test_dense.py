@@ -1,5 +1,6 @@
 """Vectors: what a search returns, what a file survives, what it refuses."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -164,6 +165,25 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         Vectors.write(tmp_path / "v", broken, WIDTH)
     assert [path.name for path in tmp_path.iterdir()] == ["v"]
     assert len(Vectors.open(tmp_path / "v")) == 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes")
+def test_a_disk_that_fills_up_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    import resource  # not on every system
+
+    vectors = unit(20_000)
+    written(tmp_path / "v", vectors)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            Vectors.write(tmp_path / "v", blocks(np.arange(20_000), vectors), WIDTH)
+        with pytest.raises(OSError, match="large"):
+            Vectors.amend(tmp_path / "v", tmp_path / "v", [], {1})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == ["v"]
+    assert len(Vectors.open(tmp_path / "v")) == 20_000
 
 
 def test_the_same_rows_make_the_same_bytes_however_they_arrive(tmp_path: Path) -> None:

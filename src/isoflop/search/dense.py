@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoflop.search import tiles
-from isoflop.search.tiles import TILE_ROWS, Centre, Floats, Ids
+from isoflop.search.tiles import TILE_ROWS, Floats, Ids
 
 EXACT_ROWS = 8192  # up to here every code is scored: under a millisecond, and nothing is missed
 SHORTLIST, SHORTLIST_PER_HIT = 1024, 32  # recall at 10 and at 100: docs/explanation/vectors.md
@@ -37,12 +37,9 @@ class Vectors:
     Immutable: `write` and `amend` make new files. Safe to search from several threads.
     """
 
-    def __init__(self, path: Path, rows: int, centre: Centre) -> None:
-        self.path = path
-        self.width = len(centre)
-        self._rows = rows
-        self._centre = centre
-        self._tiles = tiles.tiles_of(path, rows, centre)
+    def __init__(self, file: tiles.File) -> None:
+        self._rows, self._centre, self._tiles = file
+        self.width = len(self._centre)
 
     def __len__(self) -> int:
         return self._rows
@@ -57,7 +54,7 @@ class Vectors:
             DamagedIndex: If the file is absent, cut short, not of this kind or of another
                 version.
         """
-        return cls(path, *tiles.read_header(path))
+        return cls(tiles.read(path))
 
     @classmethod
     def write(cls, path: Path, rows: Iterable[tuple[Ids, Floats]], width: int) -> None:

@@ -11,10 +11,11 @@ import os
 import shutil
 import struct
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +35,42 @@ _FIELDS = struct.Struct("<8sIIQ")  # magic, version, width, rows; then the centr
 _PAGE = 4096
 
 
+class File(NamedTuple):
+    """A whole file, mapped into memory.
+
+    Attributes:
+        rows: How many there are.
+        centre: (width,), around which the signs were taken.
+        tiles: Records of `tile`, the last one padded.
+    """
+
+    rows: int
+    centre: Centre
+    tiles: NDArray[np.void]
+
+
+def read(path: Path) -> File:
+    """Map a file, after checking all that can be checked without reading the rows.
+
+    Raises:
+        DamagedIndex: If the file is absent, cut short, not of this kind or of another version.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read(file)
+    except OSError as error:
+        raise DamagedIndex(f"{path}: {error.strerror}. Index again to rebuild it.") from error
+    except ValueError as error:
+        raise DamagedIndex(f"{path}: {error}. Index again to rebuild it.") from error
+
+
 def write(path: Path, blocks: Iterable[tuple[Ids, Floats]], width: int) -> None:
     """Put a file with these rows at `path`; `Vectors.write` says more."""
     several = iter(blocks)
     first = next(several, (np.zeros(0, np.int64), np.zeros((0, width))))
     _check(first[0], first[1], width)
     centre = np.asarray(first[1], np.float32).sum(axis=0) / np.float32(max(1, len(first[0])))
-    with _Generation(path, centre) as generation:
+    with _generation(path, centre) as generation:
         for ids, vectors in chain([first], several):
             generation.append(encode(ids, vectors, centre))
 
@@ -51,44 +81,14 @@ def amend(old: Path, new: Path, add: Iterable[tuple[Ids, Floats]], delete: Colle
     The old bytes are copied as they are. Added rows take the places of deleted ones, then of
     the end; places still empty are filled with the last rows.
     """
-    rows, centre = read_header(old)
-    before = tiles_of(old, rows, centre)
-    ids = before["ids"].reshape(-1)[:rows]
+    before = read(old)
+    ids = before.tiles["ids"].reshape(-1)[: before.rows]
     empty = np.flatnonzero(np.isin(ids, np.fromiter(delete, np.int64, len(delete))))
-    with _Generation(new, centre, old, rows, empty) as generation:
+    with _generation(new, before.centre, old) as generation:
+        generation.rows, generation.empty = before.rows, empty
         for added, vectors in add:
-            generation.append(encode(added, vectors, centre))
-        generation.close_gaps(before)
-
-
-def read_header(path: Path) -> tuple[int, Centre]:
-    """Rows and centre, after checking all that can be checked without reading the rows.
-
-    Raises:
-        DamagedIndex: If the file is absent, cut short, not of this kind or of another version.
-    """
-    try:
-        with path.open("rb") as file:
-            fields = file.read(_FIELDS.size).ljust(_FIELDS.size, b"\0")
-            magic, version, width, rows = _FIELDS.unpack(fields)
-            known = (magic, version) == (MAGIC, VERSION)
-            rest = file.read(4 * width + 4) if known else b""
-            size = os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise DamagedIndex(f"{path}: {error.strerror}. Index again to rebuild it.") from error
-    values, checksum = rest[:-4], rest[-4:]
-    expected = _header_bytes(width) + -(-rows // TILE_ROWS) * tile(width).itemsize
-    if not known or checksum != struct.pack("<I", zlib.crc32(fields + values)) or size != expected:
-        raise DamagedIndex(f"{path}: not a whole file of vectors. Index again to rebuild it.")
-    return rows, np.frombuffer(values, "<f4").astype(np.float32)
-
-
-def tiles_of(path: Path, rows: int, centre: Centre) -> NDArray[np.void]:
-    """The tiles, mapped into memory."""
-    layout = tile(len(centre))
-    if not rows:  # an empty range cannot be mapped
-        return np.zeros(0, layout)
-    return np.memmap(path, layout, "r", _header_bytes(len(centre)), (-(-rows // TILE_ROWS),))
+            generation.append(encode(added, vectors, before.centre))
+        generation.close_gaps(before.tiles)
 
 
 def tile(width: int) -> np.dtype[np.void]:
@@ -126,38 +126,56 @@ def pack(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
     return packed.view("<u8")
 
 
+def _read(file: BinaryIO) -> File:
+    """Raises ValueError where `read` says what is wrong."""
+    fields = file.read(_FIELDS.size).ljust(_FIELDS.size, b"\0")
+    magic, version, width, rows = _FIELDS.unpack(fields)
+    if (magic, version) != (MAGIC, VERSION):
+        raise ValueError("not a file of vectors, or of another version")
+    rest, layout, count = file.read(4 * width + 4), tile(width), -(-rows // TILE_ROWS)
+    values, checksum = rest[:-4], rest[-4:]
+    whole = _header_bytes(width) + count * layout.itemsize
+    if checksum != struct.pack("<I", zlib.crc32(fields + values)):
+        raise ValueError("its header is damaged")
+    if os.fstat(file.fileno()).st_size != whole:
+        raise ValueError(f"not the {whole:,} bytes that its header tells of")
+    centre = np.frombuffer(values, "<f4").astype(np.float32)
+    if not rows:  # an empty range cannot be mapped
+        return File(0, centre, np.zeros(0, layout))
+    mapped = np.memmap(file, layout, "r", _header_bytes(width), (count,))
+    return File(rows, centre, mapped.view(np.ndarray))
+
+
+@contextmanager
+def _generation(path: Path, centre: Centre, old: Path | None = None) -> Iterator["_Generation"]:
+    """A file written beside `path`, from a copy of `old`, that replaces it if all goes well."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        if old is None:
+            partial.write_bytes(b"")
+        else:
+            _copy(old, partial)
+        with partial.open("r+b") as file:
+            generation = _Generation(file, centre)
+            yield generation
+            generation.finish()
+        partial.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 class _Generation:
-    """A file being written beside `path`, which takes its place when all went well.
+    """A file while it is written.
 
     Attributes:
         rows: Places in use or empty.
         empty: Places below `rows` that hold a deleted row, ascending.
     """
 
-    def __init__(
-        self, path: Path, centre: Centre, old: Path | None = None, rows: int = 0, empty: Any = ()
-    ) -> None:
-        self._path, self._centre, self._layout = path, centre, tile(len(centre))
-        self._partial = path.with_name(path.name + ".partial")
-        self.rows, self.empty = rows, np.asarray(empty, np.int64)
-        if old is None:
-            self._partial.write_bytes(b"")
-        else:
-            _copy(old, self._partial)
-
-    def __enter__(self) -> "_Generation":
-        self._file = self._partial.open("r+b")
-        return self
-
-    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
-        try:
-            if failed is None:
-                self._finish()
-                self._partial.replace(self._path)
-                _sync_folder(self._path.parent)
-        finally:
-            self._file.close()
-            self._partial.unlink(missing_ok=True)
+    def __init__(self, file: BinaryIO, centre: Centre) -> None:
+        self._file, self._centre, self._layout = file, centre, tile(len(centre))
+        self.rows, self.empty = 0, np.zeros(0, np.int64)
 
     def append(self, rows: dict[str, NDArray[Any]]) -> None:
         """Add rows where rows were deleted, then at the end."""
@@ -193,14 +211,14 @@ class _Generation:
         if number * TILE_ROWS >= self.rows:
             return np.zeros((), self._layout)
         self._seek(number)
-        held = np.zeros((), self._layout)
-        self._file.readinto(held.data.cast("B"))
-        return held
+        held = bytearray(self._file.read(self._layout.itemsize))
+        return np.frombuffer(held, self._layout).reshape(())
 
     def _seek(self, number: int) -> None:
         self._file.seek(_header_bytes(len(self._centre)) + number * self._layout.itemsize)
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """Cut off what is no longer used, write the header, force all to disk."""
         self._seek(-(-self.rows // TILE_ROWS))
         self._file.truncate()
         self._file.seek(0)
