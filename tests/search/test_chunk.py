@@ -2,6 +2,7 @@ import itertools
 import re
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -240,6 +241,20 @@ def test_a_word_that_is_one_token_to_the_encoder_is_still_cut() -> None:
     cut = passages(made("x" * 100_000), whole)
     assert max(len(passage.text) for passage in cut) < 5000
     assert "".join(passage.text for passage in cut) == "x" * 100_000
+
+
+def test_a_block_of_one_long_word_is_cut_at_all() -> None:
+    text = "日" * 30 + " x " * 3
+    document = made(text, [Span(0, len(text), "code"), Span(3, 20, "table")])
+    for most in range(16, 30):
+        for per in (1, 9, 40):  # tokens of a character: one that is too long is no dead end
+            cut = passages(document, partial(each, tokens=per), most_tokens=most)
+            assert "".join(passage.text for passage in cut) == text
+
+
+def each(text: str, tokens: int) -> list[tuple[int, int]]:
+    """So many tokens for each character, as bytes are to some tokenizers."""
+    return [(place, place + 1) for place in range(len(text)) for _ in range(tokens)]
 
 
 @settings(max_examples=20)

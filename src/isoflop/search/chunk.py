@@ -242,7 +242,7 @@ class _Cutter:
         """Where a passage that begins at `start` ends: at `stop` if it can."""
         if self._fits(start, stop, room):
             return stop
-        end = self._boundary(start, stop, room)
+        end = max(self._boundary(start, stop, room), start + 1)
         while self._ragged(start, end) and end - start > 1:
             found = self._recounted(start, end)
             if found <= room:
@@ -287,7 +287,8 @@ class _Cutter:
         ):
             return ends
         whole = self.tokens.count(begins, ends) <= room
-        if begins >= low or (whole and self.tokens.count(start, begins) >= SLIGHT_TOKENS):
+        lead = self.tokens.count(start, begins)
+        if begins > start and (begins >= low or (whole and lead >= SLIGHT_TOKENS)):
             return begins
         return _last_end(self.text, max(low, begins), high, LINES) or high
 
