@@ -32,7 +32,7 @@ from benchmarks import data, machine
 from isoflop.augment import extractive
 from isoflop.augment.evidence import FEATURES, evidence
 from isoflop.questions import Hit, Question
-from isoflop.search.encode import Encoder
+from isoflop.search.encoder import Encoder
 from isoflop.search.index import Index
 
 DEPTH = 60  # hits searched, so that enough are left when an article is struck out

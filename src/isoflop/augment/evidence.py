@@ -1,29 +1,29 @@
 """What speaks for each sentence of the found passages as the answer to a question.
 
 Two kinds of evidence. Words: which of the question's words the sentence and its neighbours hold,
-rare ones counting more. Vectors: every passage is read once by the encoder, and a sentence is the
-stretch of token vectors that stands for it, so that "he" and "the company" mean what they mean
-in their passage.
+rare ones counting more; and all of them more where the encoder breaks the question's words into
+many pieces, as it does in languages it does not know. Vectors: every passage is read once by the
+encoder, and a sentence is the stretch of token vectors that stands for it, so that "he" and "the
+company" mean what they mean in their passage.
 """
 
 import math
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from isoflop.augment.asked import Asked, stems
-from isoflop.augment.sentences import sentences
+from isoflop.augment.quotable import quotable, titles
+from isoflop.augment.sentences import Span
 from isoflop.plan.flops import forward_flops
 from isoflop.questions import Hit
 from isoflop.search.chunk import embedded_text
+from isoflop.search.fuse import strangeness
 from isoflop.search.interaction import closeness
 
 if TYPE_CHECKING:
     from isoflop.search.encode import Encoder
-
-# ruff: noqa: RUF001 - the typographer's marks are meant
 
 FEATURES = (
     "passage cosine",  # of the question and the whole passage
@@ -39,14 +39,6 @@ FEATURES = (
     "person",  # capitalised words not in the question, when a person is asked for; 3 count as 1
 )
 
-MOST_CHARACTERS = 600  # of a quote; a longer sentence is cut into pieces
-TITLE_CHARACTERS = 100
-TITLE = re.compile(
-    r"(?![-*+•]\s|\(?\w{1,3}[.)]\s)[^:|\t]*$", re.MULTILINE
-)  # no item, no row, no entry
-BLANK_LINE = re.compile(r"[ \t]*\n[ \t]*\n\s*\S")
-CLAUSE_END = re.compile(r"[;:,)\]–—|]\s|\s")
-MARKS = "#=-~*^\"'`+:._ \t\n"
 PADDING = 16  # encoders pad a text to a multiple of this many tokens
 
 
@@ -79,8 +71,9 @@ def evidence(question: str, hits: Sequence[Hit], encoder: "Encoder") -> Evidence
     """
     texts = [embedded_text(hit.passage) for hit in hits]
     asked_rows, *text_rows = encoder.token_vectors([question, *texts])
-    spans = [_quotable(hit) for hit in hits]
-    words = iter(_word_features(Asked.of(question), hits, spans))
+    spans = [quotable(hit.passage) for hit in hits]
+    strange = strangeness(question, len(encoder.token_offsets(question)))
+    words = iter(_word_features(Asked.of(question), hits, spans, strange))
     features = []
     for hit, text, rows, some in zip(hits, texts, text_rows, spans, strict=True):
         ahead = len(text) - len(hit.passage.text)  # headings that are read with it
@@ -98,59 +91,8 @@ def evidence(question: str, hits: Sequence[Hit], encoder: "Encoder") -> Evidence
     )
 
 
-def _quotable(hit: Hit) -> list[tuple[int, int]]:
-    """Sentences of a passage that can answer something: no headings, rules or questions."""
-    text = hit.passage.text
-    headings = {heading.strip(MARKS) for heading in hit.passage.headings}
-    return [
-        piece
-        for start, stop in sentences(text)
-        if text[stop - 1] not in "?？"
-        and not text.startswith("#", start)
-        and text[start:stop].strip(MARKS) not in headings | {""}
-        and not _is_title(text, start, stop)
-        for piece in _pieces(text, start, stop)
-    ]
-
-
-def _titles(hit: Hit) -> str:
-    """What stands above the passage and in its own title."""
-    text = hit.passage.text
-    own = [
-        text[start:stop]
-        for start, stop in sentences(text)
-        if _is_title(text, start, stop) or text.startswith("#", start)
-    ]
-    return "\n".join([*hit.passage.headings, *own])
-
-
-def _is_title(text: str, start: int, stop: int) -> bool:
-    """Whether it is a short line by itself above a text, as titles are where nothing marks them."""
-    return (
-        stop - start <= TITLE_CHARACTERS
-        and text[stop - 1].isalnum() | (text[stop - 1] == ")")
-        and "\n" not in text[start:stop]
-        and TITLE.match(text, start) is not None
-        and BLANK_LINE.match(text, stop) is not None
-        and text[:start].rstrip(" \t").endswith("\n\n" if start else "")
-    )
-
-
-def _pieces(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """The sentence, or where it is too long to quote, its clauses joined as far as they fit."""
-    while stop - start > MOST_CHARACTERS:
-        low, high = start + MOST_CHARACTERS // 2, start + MOST_CHARACTERS
-        ends = [match.end() for match in CLAUSE_END.finditer(text, low, high)]
-        clauses = [end for end in ends if not text[end - 2].isalnum()]
-        cut = (clauses or ends or [high])[-1]
-        yield start, len(text[:cut].rstrip())
-        start = cut
-    if text[start:stop].strip():
-        yield start, stop
-
-
 def _word_features(
-    asked: Asked, hits: Sequence[Hit], spans: Sequence[list[tuple[int, int]]]
+    asked: Asked, hits: Sequence[Hit], spans: Sequence[list[Span]], strange: float
 ) -> list[tuple[float, ...]]:
     """For each sentence of all passages: the features from "passage words" on."""
     texts = [
@@ -158,11 +100,11 @@ def _word_features(
         for hit, some in zip(hits, spans, strict=True)
     ]
     stemmed = [[stems(text) for text in some] for some in texts]
-    rarity = _rarity(asked, [words for some in stemmed for words in some])
+    rarity = _rarity(asked, [words for some in stemmed for words in some], strange)
     rows: list[tuple[float, ...]] = []
     for hit, some_texts, some_words in zip(hits, texts, stemmed, strict=True):
         shares = [asked.found(words) for words in some_words]
-        topic = asked.found(stems(_titles(hit)))
+        topic = asked.found(stems(titles(hit.passage)))
         whole = _share(asked.found(stems(embedded_text(hit.passage))), rarity)
         for number, text in enumerate(some_texts):
             own = shares[number] - topic
@@ -179,15 +121,15 @@ def _word_features(
     return rows
 
 
-def _rarity(asked: Asked, sentence_words: list[list[str]]) -> dict[str, float]:
-    """Inverse document frequency of the question's words among these sentences; adds up to 1."""
+def _rarity(asked: Asked, sentence_words: list[list[str]], total: float) -> dict[str, float]:
+    """Inverse document frequency of the question's words among these sentences, up to `total`."""
     counts = Counter(word for words in sentence_words for word in asked.found(words))
     n = len(sentence_words)
     weights = {
         word: math.log(1 + (n - counts[word] + 0.5) / (counts[word] + 0.5)) for word in asked.stems
     }
-    total = sum(weights.values()) or 1.0
-    return {word: weight / total for word, weight in weights.items()}
+    whole = sum(weights.values()) or 1.0
+    return {word: total * weight / whole for word, weight in weights.items()}
 
 
 def _share(found: frozenset[str], rarity: dict[str, float]) -> float:

@@ -148,12 +148,13 @@ def _cut(text: str, start: int, stop: int) -> Iterator[Span]:
     first = start
     for mark in STOP.finditer(text, start, stop):
         if mark.end() < stop and _ends(text, first, mark, stop):
-            yield _stripped(text, first, mark.end())
+            yield stripped(text, first, mark.end())
             first = mark.end()
-    yield _stripped(text, first, stop)
+    yield stripped(text, first, stop)
 
 
-def _stripped(text: str, start: int, stop: int) -> Span:
+def stripped(text: str, start: int, stop: int) -> Span:
+    """The span without blanks at its ends."""
     while start < stop and text[start].isspace():
         start += 1
     while start < stop and text[stop - 1].isspace():

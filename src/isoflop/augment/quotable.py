@@ -1,0 +1,77 @@
+"""Which stretches of a passage can be quoted as an answer, and which only name its subject."""
+
+import re
+from collections.abc import Iterator
+
+from isoflop.augment.sentences import Span, sentences, stripped
+from isoflop.documents import Passage
+
+# ruff: noqa: RUF001 - the typographer's marks are meant
+
+MOST_CHARACTERS = 600  # of a quote; a longer sentence is cut into pieces
+TITLE_CHARACTERS = 100  # a longer line is no title
+MARKS = "#=-~*^\"'`+:._ \t\n"
+# No list item, no entry ("Telephone: 12"), no table row.
+TITLE = re.compile(r"(?![-*+•]\s|\(?\w{1,3}[.)]\s)[^:|\t\n]*[\w)]")
+BLANK_LINE = re.compile(r"[ \t]*\n[ \t]*\n\s*\S")
+CLAUSE_END = re.compile(r"[;:,)\]–—|]\s")
+WORD_END = re.compile(r"\s")
+
+
+def quotable(passage: Passage) -> list[Span]:
+    """The sentences of a passage that can answer something, in order.
+
+    Left out are headings, titles, rules and questions: they are near to a question without
+    answering it. A sentence too long to quote is cut into pieces at its clauses.
+
+    Returns:
+        (start, stop) in the passage's text.
+    """
+    text, headings = passage.text, {heading.strip(MARKS) for heading in passage.headings}
+    return [
+        piece
+        for start, stop in sentences(text)
+        if text[stop - 1] not in "?？"
+        and text[start:stop].strip(MARKS) not in headings | {""}
+        and not _is_title(text, start, stop)
+        for piece in _pieces(text, start, stop)
+    ]
+
+
+def titles(passage: Passage) -> str:
+    """What stands above a passage, and titles within it."""
+    text = passage.text
+    own = [text[start:stop] for start, stop in sentences(text) if _is_title(text, start, stop)]
+    return "\n".join([*passage.headings, *own])
+
+
+def _is_title(text: str, start: int, stop: int) -> bool:
+    """Whether it is marked as a heading, or a short line by itself above more text."""
+    if text.startswith("#", start):
+        return True
+    before = text[max(0, start - TITLE_CHARACTERS) : start]
+    return (
+        stop - start <= TITLE_CHARACTERS
+        and TITLE.fullmatch(text, start, stop) is not None
+        and BLANK_LINE.match(text, stop) is not None
+        and (not before.strip() or before.rstrip(" \t").endswith("\n\n"))
+    )
+
+
+def _pieces(text: str, start: int, stop: int) -> Iterator[Span]:
+    """The sentence, or its clauses, joined as far as they fit."""
+    while stop - start > MOST_CHARACTERS:
+        low, high = start + MOST_CHARACTERS // 2, start + MOST_CHARACTERS
+        cut = next(
+            filter(None, (_last_end(e, text, low, high) for e in (CLAUSE_END, WORD_END))), high
+        )
+        yield stripped(text, start, cut)
+        start = cut
+    start, stop = stripped(text, start, stop)
+    if start < stop:
+        yield start, stop
+
+
+def _last_end(ends: re.Pattern[str], text: str, low: int, high: int) -> int:
+    """The end of the last match between two places; 0 if there is none."""
+    return max((match.end() for match in ends.finditer(text, low, high)), default=0)
