@@ -248,7 +248,7 @@ class _Cutter:
             if found <= room:
                 break
             end = start + max(1, int((end - start) * 0.9 * room / found))
-        return min(stop, SPACE.match(self.text, end).end())  # type: ignore[union-attr]  # matches anywhere
+        return min(stop, _past_space(self.text, end))
 
     def _boundary(self, start: int, stop: int, room: int) -> int:
         """The best place to cut, such that what is left can be cut into pieces as long."""
@@ -293,6 +293,13 @@ class _Cutter:
         return _last_end(self.text, max(low, begins), high, LINES) or high
 
 
+def _past_space(text: str, position: int) -> int:
+    """The first character from a position on that is not white space."""
+    match = SPACE.match(text, position)
+    assert match is not None  # it matches nothing, too
+    return match.end()
+
+
 def _last_end(text: str, low: int, high: int, ends: Sequence["re.Pattern[str]"]) -> int:
     """The last end of the first kind that has one between `low` and `high`; 0 for none."""
     for kind in ends:
@@ -312,9 +319,10 @@ def _sections(document: Document) -> Iterator[_Section]:
     start, level, page = 0, 0, None
     headings = tuple(label for _, label in path)
     for span in marks:
-        if document.text[start : span.start].strip():
-            yield _Section(start, span.start, level, headings, page)
-            start = span.start
+        begin = _past_space(document.text, span.start)
+        if document.text[start:begin].strip():
+            yield _Section(start, begin, level, headings, page)
+            start = begin
         if span.kind == "page":
             page, level = int(span.label) if span.label.isdigit() else None, 0
         else:
