@@ -53,7 +53,7 @@ class Hashing:
             ]
         ).astype(np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        return Encoded(rows, 0, 0)
+        return Encoded(rows, 0, 0, 0.0)
 
 
 def words(draw: random.Random, count: int) -> str:

@@ -40,7 +40,10 @@ def row(name: str, key: str) -> Mapping[str, Any]:
 
 def architecture(model: str) -> Architecture:
     """The shape of a known model."""
-    return Architecture(**row("models", model)["architecture"])
+    known = row("models", model)
+    if known["kind"] == "encoder":  # no output head; TOML has no way to write None
+        return Architecture(**known["architecture"], tied=None)
+    return Architecture(**known["architecture"])
 
 
 def accelerator(name: str) -> Accelerator:

@@ -11,9 +11,11 @@ from isoflop.machine import Machine
 from isoflop.plan.flops import forward_flops
 from isoflop.plan.price import run_bill
 
-CHARACTERS_PER_TOKEN = 4.4  # English prose in MiniLM's word pieces; bundled handbook, 2026-11-23
-PASSAGE_TOKENS = 200  # as embedded, heading path and padding included; same source and date
-QUESTION_TOKENS = 16  # as processed, padding included; same source and date
+# Means over five English corpora (finance, chat, medicine, speech, encyclopedia; 1.4 MB) and 1,190
+# English questions, as cut and padded for MiniLM; 2026-11-23, benchmarks/README.md names the data.
+PASSAGE_CHARACTERS = 986  # a document of many short sections has shorter passages, and more
+PASSAGE_TOKENS = 227  # heading path and padding included
+QUESTION_TOKENS = 20
 ASSUMED_SHARE_OF_PEAK = 0.3  # of the int8 peak, where no trial was run on this machine
 ASSUMED_QUESTION_SECONDS = 0.002  # words, rows and Python for one question, likewise
 RERANKED_TOKENS = 0  # read per question by "reranked" beyond the question itself
@@ -47,14 +49,9 @@ class Corpus:
     passages: int | None = None
 
     @property
-    def tokens(self) -> float:
-        """Of the text, estimated."""
-        return self.characters / CHARACTERS_PER_TOKEN
-
-    @property
     def passage_count(self) -> float:
         """Given or estimated."""
-        return self.tokens / PASSAGE_TOKENS if self.passages is None else self.passages
+        return self.characters / PASSAGE_CHARACTERS if self.passages is None else self.passages
 
 
 def indexing_forecast(
@@ -65,14 +62,13 @@ def indexing_forecast(
     Reading files is in the seconds as far as the trial's reading was; slow formats such as PDF
     take longer than this says.
     """
-    count = corpus.passage_count
-    per_passage = min(PASSAGE_TOKENS, corpus.tokens / count) if count else 0
-    flops = count * forward_flops(architecture, [round(per_passage)]) if count else 0.0
+    full = corpus.characters / PASSAGE_CHARACTERS
+    flops = full * forward_flops(architecture, [PASSAGE_TOKENS])
     return run_bill(
         machine,
         seconds=flops / speed.flops_per_second,
         flops=flops,
-        prompt_tokens=count * per_passage,
+        prompt_tokens=full * PASSAGE_TOKENS,
         basis="forecast",
     )
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from isoflop.architecture import Architecture
+from isoflop.plan.flops import forward_flops
 from isoflop.search.bert_graph import MASKED
 from isoflop.search.encoder import Encoded
 from isoflop.search.prepared import RECIPE, Prepared
@@ -38,8 +40,9 @@ class BertEncoder:
 
     def __init__(self, prepared: Prepared, name: str, threads: int | None) -> None:
         self.name = f"{name}:{prepared.arithmetic}:{RECIPE}"
-        self.architecture = prepared.description.architecture
-        self.width = self.architecture.width
+        self._shape = prepared.description.architecture
+        self.architecture: Architecture | None = self._shape
+        self.width = self._shape.width
         self.max_tokens = prepared.description.max_tokens
         self._pooling = prepared.description.pooling
         self._words, self._places = prepared.words, prepared.places
@@ -57,13 +60,15 @@ class BertEncoder:
         """One unit vector per text, the mean over its tokens; bit-equal in whatever company."""
         vectors = np.empty((len(texts), self.width), np.float32)
         tokens = padded = 0
+        flops = 0.0
         for batch, rows in self._computed(texts):
             for place, ids, row in zip(batch.places, batch.ids, rows, strict=True):
                 pooled = row[: len(ids)].mean(axis=0) if self._pooling == "mean" else row[0]
                 vectors[place] = pooled / np.linalg.norm(pooled)
             tokens += sum(len(ids) for ids in batch.ids)
             padded += len(batch.ids) * batch.length
-        return Encoded(vectors, tokens, padded)
+            flops += forward_flops(self._shape, [batch.length] * len(batch.ids))
+        return Encoded(vectors, tokens, padded, flops)
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """First and one past the last character of every token: nothing added, nothing cut."""

@@ -17,11 +17,13 @@ class Encoded:
         vectors: (texts, width) float32 of unit length, in the order of the texts.
         tokens: In the texts as the encoder reads them, special tokens included.
         padded_tokens: Really processed, padding included.
+        flops: Of the tokens really processed; None where a server computed them.
     """
 
     vectors: np.ndarray
     tokens: int
     padded_tokens: int
+    flops: float | None
 
 
 class Encoder(Protocol):
@@ -33,13 +35,13 @@ class Encoder(Protocol):
             machines, to rounding.
         width: Of a vector.
         max_tokens: Longest input, special tokens included; the rest of a text is not read.
-        architecture: From which FLOPs are counted.
+        architecture: From which FLOPs are counted; None where a server does not tell.
     """
 
     name: str
     width: int
     max_tokens: int
-    architecture: Architecture
+    architecture: Architecture | None
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """One unit vector per text; a vector does not depend on the other texts."""

@@ -202,8 +202,8 @@ class Index:
             catalog.this_machine(),
             seconds=reading.seconds,
             joules=reading.joules,
-            flops=ranking.flops,
-            prompt_tokens=ranking.tokens,
+            flops=ranking.work.flops,
+            prompt_tokens=ranking.work.prompt_tokens,
         )
         return Found(tuple(hits[:k]), bill)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from isoflop.bill import Bill
 from isoflop.documents import Document
 from isoflop.search.chunk import embedded_text, passages
 from isoflop.search.encode import Encoder
@@ -100,8 +101,7 @@ class Ingest:
             )
         self.done.embedded += len(rows)
         self.done.tokens += encoded.tokens
-        self.done.padded_tokens += encoded.padded_tokens
-        self.done.flops += getattr(encoded, "flops", 0.0)
+        self.done.work += Bill.measured(flops=encoded.flops, prompt_tokens=encoded.padded_tokens)
 
 
 def _digest(found: Found) -> str | None:

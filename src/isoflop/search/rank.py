@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from isoflop.plan.flops import forward_flops
+from isoflop.bill import Bill
 from isoflop.questions import Way
 from isoflop.search.dense import Vectors
 from isoflop.search.encode import Encoder
@@ -20,9 +20,8 @@ class Ranking:
     """One query against one published state, and the work done for it.
 
     Attributes:
-        tokens: Processed by the encoder, padding included.
-        flops: Of the encoder and of the vectors compared. Ranking words takes no matrix
-            arithmetic and counts 0.
+        work: FLOPs and tokens of the encoder, and FLOPs of the vectors compared. Ranking words
+            takes no matrix arithmetic and counts 0.
     """
 
     def __init__(
@@ -36,8 +35,7 @@ class Ranking:
     ) -> None:
         self.truth, self.words, self.vectors, self.encoder = truth, words, vectors, encoder
         self.query, self.allowed = query, allowed
-        self.tokens = 0
-        self.flops = 0.0
+        self.work = Bill()
 
     def by(self, way: Way, k: int, generation: int) -> list[tuple[int, float]]:
         """Ids and scores of the k best passages, best first."""
@@ -57,8 +55,8 @@ class Ranking:
     def _by_vectors(self, k: int) -> list[tuple[int, float]]:
         encoder = self.encoder()
         encoded = encoder.encode([self.query])
-        self._count(encoder, encoded.padded_tokens)
-        self.flops += 2.0 * len(self.vectors) * encoder.width
+        self.work += Bill.measured(flops=encoded.flops, prompt_tokens=encoded.padded_tokens)
+        self.work += Bill.measured(flops=2.0 * len(self.vectors) * encoder.width)
         allowed = None if self.allowed is None else np.asarray(self.allowed, np.int64)
         return self.vectors.search(encoded.vectors[0], k, allowed=allowed, exact=self._exact)
 
@@ -73,7 +71,3 @@ class Ranking:
         return np.stack([np.frombuffer(stored[int(id)], np.float16) for id in ids]).astype(
             np.float32
         )
-
-    def _count(self, encoder: Encoder, padded_tokens: int) -> None:
-        self.tokens += padded_tokens
-        self.flops += forward_flops(encoder.architecture, [padded_tokens])

@@ -52,8 +52,7 @@ class Update:
         refused: Names and reasons of what could not be read, in the whole index.
         passages: In the whole index.
         tokens: Processed by the encoder, without padding.
-        padded_tokens: The same with padding.
-        flops: Of the encoder.
+        work: FLOPs of the encoder and tokens it processed, padding included.
         bill: What the update took.
     """
 
@@ -66,8 +65,7 @@ class Update:
     refused: list[tuple[str, str]] = field(default_factory=list)
     passages: int = 0
     tokens: int = 0
-    padded_tokens: int = 0
-    flops: float = 0.0
+    work: Bill = field(default_factory=Bill)
     bill: Bill = field(default_factory=Bill)
 
 
@@ -98,8 +96,8 @@ class Work:
             catalog.this_machine(),
             seconds=reading.seconds,
             joules=reading.joules,
-            flops=self.done.flops,
-            prompt_tokens=self.done.padded_tokens,
+            flops=self.done.work.flops,
+            prompt_tokens=self.done.work.prompt_tokens,
         )
         return self.done
 
