@@ -34,6 +34,7 @@ WORDS = 10
 SHARD = 8192
 TUNING = 300  # queries that the length of the shortlist was chosen by; not used here
 DEPTH = 100
+SLOW = ("isoflop-exact", "faiss-exact-fp32", "faiss-hnsw-sq8", "usearch-hnsw-i8")
 NEEDS = ("faiss-cpu", "usearch", "numpy")
 
 
@@ -47,6 +48,8 @@ def main() -> None:
     for rows in options.rows:
         lay_out(folder, rows, embedded)
         for name in options.systems:
+            if name in SLOW and rows > options.slow:
+                continue
             results.append(_measured(name, folder, rows, options.peers))
             print_row(results[-1])
     result = {
@@ -135,17 +138,19 @@ def print_row(result: dict[str, Any]) -> None:
 
 
 def _measured(name: str, folder: Path, rows: int, peers: str) -> dict[str, Any]:
-    own = name.startswith("isoflop")
-    command = [sys.executable if own else peers, "-m", "benchmarks.peers.nearest"]
-    done = subprocess.run(
-        [*command, name, str(folder), str(rows)],
-        env=os.environ | {"PYTHONPATH": str(machine.ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    told: dict[str, Any] = json.loads(done.stdout)
-    return {"system": name, "rows": rows, "load_average": machine.load_average()} | told
+    python = sys.executable if name.startswith("isoflop") else peers
+    result: dict[str, Any] = {"system": name, "rows": rows, "load_average": machine.load_average()}
+    for step in ("build", "search"):
+        done = subprocess.run(
+            [python, "-m", "benchmarks.peers.nearest", step, name, str(folder), str(rows)],
+            env=os.environ | {"PYTHONPATH": str(machine.ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        result |= json.loads(done.stdout)
+    (folder / "index").unlink()
+    return result
 
 
 def _versions(python: str) -> dict[str, str]:
@@ -194,6 +199,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--keep", required=True, help="folder for vectors; reused")
     parser.add_argument("--embed", type=int, default=1_000_000, help="lines to embed")
     parser.add_argument("--rows", type=int, nargs="+", default=[30_000, 1_000_000])
+    parser.add_argument("--slow", type=int, default=200_000, help="most rows for the slow ones")
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
     parser.add_argument("--peers", default=sys.executable, help="Python that has the peers")
     return parser.parse_args()

@@ -1,9 +1,11 @@
-"""One way of finding nearest vectors, measured in a process of its own.
+"""One way of finding nearest vectors, measured in processes of its own.
 
-    python -m benchmarks.peers.nearest SYSTEM FOLDER ROWS      # prints one JSON object
+    python -m benchmarks.peers.nearest build SYSTEM FOLDER ROWS    # prints one JSON object
+    python -m benchmarks.peers.nearest search SYSTEM FOLDER ROWS   # likewise
 
 FOLDER holds vectors.npy, queries.npy (float16, unit length) and the true neighbours of the first
-ROWS vectors, as `benchmarks.vectors` lays them out. A system is a class whose imports stand in its
+ROWS vectors, as `benchmarks.vectors` lays them out. Building and searching are two processes, so
+that the memory of the second is that of searching. A system is a class whose imports stand in its
 constructor, because each runs in an environment that has its own packages only.
 """
 
@@ -14,7 +16,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,16 +27,33 @@ WARM_UP = 20
 
 
 class System(Protocol):
-    """What is measured: an index on disk or in memory, searched one query at a time."""
+    """What is measured: an index in a file, searched one query at a time."""
 
     def build(self, vectors: np.ndarray, file: Path) -> None:
         """Index these rows (float16, memory-mapped); row numbers are the ids."""
 
-    def change(self, vectors: np.ndarray) -> None:
-        """Delete the first ten rows and add ten; durably where the system writes files."""
+    def open(self, file: Path, rows: Rows) -> None:
+        """Make ready to search."""
+
+    def change(self, some: np.ndarray) -> None:
+        """Delete ten rows where that is possible, and add ten; durably where files are written."""
 
     def search(self, query: np.ndarray, k: int) -> list[int]:
         """Ids of the k nearest."""
+
+
+class Rows:
+    """Float vectors read from a file when asked for, in the place of a database."""
+
+    def __init__(self, path: Path) -> None:
+        mapped = np.load(path, mmap_mode="r")
+        self.offset, self.bytes = mapped.offset, mapped.dtype.itemsize * mapped.shape[1]
+        self.handle = os.open(path, os.O_RDONLY)
+
+    def read(self, ids: Sequence[int]) -> np.ndarray:
+        """(n, width) float16 of n rows."""
+        parts = [os.pread(self.handle, self.bytes, self.offset + id_ * self.bytes) for id_ in ids]
+        return np.frombuffer(b"".join(parts), np.float16).reshape(len(ids), -1)
 
 
 class Isoflop:
@@ -46,21 +65,23 @@ class Isoflop:
         self.kind = Vectors
 
     def build(self, vectors: np.ndarray, file: Path) -> None:
-        """Write the file and open it."""
-        self.vectors, self.file = vectors, file
+        """Write the file."""
         self.kind.write(file, blocks(vectors), vectors.shape[1])
-        self.opened = self.kind.open(file)
 
-    def change(self, vectors: np.ndarray) -> None:
-        """Write an amended copy and open it, then go on with the first."""
-        added = [(np.arange(10) + len(vectors), vectors[:10])]
-        self.kind.amend(self.file, self.file.with_name("amended"), added, range(10))
-        self.kind.open(self.file.with_name("amended"))
+    def open(self, file: Path, rows: Rows) -> None:
+        """Map the file."""
+        self.file, self.rows, self.opened = file, rows, self.kind.open(file)
+
+    def change(self, some: np.ndarray) -> None:
+        """Write an amended file and open it."""
+        amended = self.file.with_name("amended")
+        self.kind.amend(self.file, amended, [(len(self.opened) + np.arange(10), some)], range(10))
+        self.kind.open(amended)
+        amended.unlink()
 
     def search(self, query: np.ndarray, k: int) -> list[int]:
-        """Rescored by float vectors from a mapped file, in the place of the database."""
-        hits = self.opened.search(query, k, exact=lambda ids: self.vectors[ids])
-        return [id_ for id_, _ in hits]
+        """Rescored by float vectors."""
+        return [id_ for id_, _ in self.opened.search(query, k, exact=self.rows.read)]
 
 
 class IsoflopExact(Isoflop):
@@ -74,39 +95,63 @@ class IsoflopExact(Isoflop):
 
 
 class Usearch:
-    """int8 codes: a graph, or all of them compared."""
+    """A graph over int8 codes."""
 
-    def __init__(self, exact: bool = False) -> None:
-        from usearch.index import Index, search
+    def __init__(self) -> None:
+        from usearch.index import Index
 
-        self.exact, self.kind, self.compare = exact, Index, search
+        self.kind = Index
 
     def build(self, vectors: np.ndarray, file: Path) -> None:
-        """Add all rows with every core; the codes are values times 127."""
-        width = vectors.shape[1]
-        if self.exact:
-            self.codes = np.concatenate([codes(rows) for _, rows in blocks(vectors)])
-            return
-        self.index = self.kind(ndim=width, metric="ip", dtype="i8", expansion_search=SEARCHED)
+        """Add all rows with every core."""
+        index = self.kind(ndim=vectors.shape[1], metric="ip", dtype="i8")
         for ids, rows in blocks(vectors):
-            self.index.add(ids, codes(rows))
-        self.index.save(str(file))
+            index.add(ids, codes(rows))
+        index.save(str(file))
 
-    def change(self, vectors: np.ndarray) -> None:
+    def open(self, file: Path, rows: Rows) -> None:
+        """Load the graph, which a mapped one could not change."""
+        width = rows.bytes // 2
+        self.index = self.kind(ndim=width, metric="ip", dtype="i8", expansion_search=SEARCHED)
+        self.index.load(str(file))
+
+    def change(self, some: np.ndarray) -> None:
         """Add and remove in memory."""
-        if not self.exact:
-            self.index.add(np.arange(10) + len(vectors), codes(vectors[:10]))
-            for id_ in range(10):
-                self.index.remove(id_ + len(vectors))
+        ids = len(self.index) + np.arange(10)
+        self.index.add(ids, codes(some))
+        for id_ in ids.tolist():
+            self.index.remove(id_ - 10)
 
     def search(self, query: np.ndarray, k: int) -> list[int]:
         """Without rescoring."""
+        return [int(id_) for id_ in self.index.search(codes(query[None])[0], k).keys]
+
+
+class UsearchExact:
+    """All int8 codes compared."""
+
+    def __init__(self) -> None:
+        from usearch.index import search
+
+        self.compare = search
+
+    def build(self, vectors: np.ndarray, file: Path) -> None:
+        """Write the codes."""
+        with file.open("wb") as stream:
+            for _, rows in blocks(vectors):
+                stream.write(codes(rows).tobytes())
+
+    def open(self, file: Path, rows: Rows) -> None:
+        """Map the codes."""
+        self.codes = np.asarray(np.memmap(file, np.int8, "r").reshape(-1, rows.bytes // 2))
+
+    def change(self, some: np.ndarray) -> None:
+        """Nothing: it has no index."""
+
+    def search(self, query: np.ndarray, k: int) -> list[int]:
+        """Without rescoring, with every core."""
         code = codes(query[None])[0]
-        if self.exact:
-            matches = self.compare(self.codes, code, k, "ip", exact=True)
-        else:
-            matches = self.index.search(code, k)
-        return [int(id_) for id_ in matches.keys]
+        return [int(id_) for id_ in self.compare(self.codes, code, k, "ip", exact=True).keys]
 
 
 class Faiss:
@@ -120,19 +165,21 @@ class Faiss:
     def build(self, vectors: np.ndarray, file: Path) -> None:
         """Train on up to 100,000 rows, add all."""
         metric = self.faiss.METRIC_INNER_PRODUCT
-        self.index = self.faiss.index_factory(vectors.shape[1], self.description, metric)
-        every = max(1, len(vectors) // 100_000)
-        self.index.train(np.asarray(vectors[::every], np.float32))
+        index = self.faiss.index_factory(vectors.shape[1], self.description, metric)
+        index.train(np.asarray(vectors[:: 1 + len(vectors) // 100_000], np.float32))
         for _, rows in blocks(vectors):
-            self.index.add(np.asarray(rows, np.float32))
-        space = self.faiss.ParameterSpace()
-        for name, value in self.parameters.items():
-            space.set_index_parameter(self.index, name, value)
-        self.faiss.write_index(self.index, str(file))
+            index.add(np.asarray(rows, np.float32))
+        self.faiss.write_index(index, str(file))
 
-    def change(self, vectors: np.ndarray) -> None:
+    def open(self, file: Path, rows: Rows) -> None:
+        """Load it, and set what a search looks at."""
+        self.index = self.faiss.read_index(str(file))
+        for name, value in self.parameters.items():
+            self.faiss.ParameterSpace().set_index_parameter(self.index, name, value)
+
+    def change(self, some: np.ndarray) -> None:
         """Add in memory; graphs of faiss cannot remove."""
-        self.index.add(np.asarray(vectors[:10], np.float32))
+        self.index.add(np.asarray(some, np.float32))
 
     def search(self, query: np.ndarray, k: int) -> list[int]:
         """With rescoring where the description says so."""
@@ -145,7 +192,7 @@ SEARCHED = 128  # candidates a graph keeps while searching: enough for a recall 
 SYSTEMS: dict[str, Callable[[], System]] = {
     "isoflop": Isoflop,
     "isoflop-exact": IsoflopExact,
-    "usearch-exact-i8": lambda: Usearch(exact=True),
+    "usearch-exact-i8": UsearchExact,
     "usearch-hnsw-i8": Usearch,
     "faiss-exact-fp32": lambda: Faiss("Flat"),
     "faiss-exact-sq8": lambda: Faiss("SQ8"),
@@ -155,21 +202,25 @@ SYSTEMS: dict[str, Callable[[], System]] = {
 }
 
 
-def measure(system: System, folder: Path, rows: int) -> dict[str, Any]:
-    """Building, searching, changing and memory of one system.
-
-    Returns:
-        Seconds, milliseconds per query, bytes, and recall: the share of the true k nearest that
-        is among the k found. Memory is that after the searches, of the whole process.
-    """
+def measure_build(system: System, folder: Path, rows: int) -> dict[str, Any]:
+    """Seconds to build from vectors in a mapped file, and the size of what came out."""
     vectors = np.load(folder / "vectors.npy", mmap_mode="r")[:rows]
+    build = timed(lambda: system.build(vectors, folder / "index"))
+    return {"build": build, "file_bytes": (folder / "index").stat().st_size}
+
+
+def measure_search(system: System, folder: Path, rows: int) -> dict[str, Any]:
+    """Recall, milliseconds per query, memory after the queries, and the time of a change.
+
+    Recall is the share of the true k nearest that is among the k found. Memory is that of the
+    process; the part that is not anonymous is of mapped files, which the system can take back.
+    """
     queries = np.load(folder / "queries.npy").astype(np.float32)
     true = np.load(folder / f"true-{rows}.npy")
-    file = folder / "index"
-    build = timed(lambda: system.build(vectors, file))
+    database = Rows(folder / "vectors.npy")
     result: dict[str, Any] = {
-        "build": build,
-        "file_bytes": file.stat().st_size if file.exists() else None,
+        "before": memory(),
+        "open": timed(lambda: system.open(folder / "index", database)),
         "recall": {},
         "milliseconds": {},
     }
@@ -177,8 +228,7 @@ def measure(system: System, folder: Path, rows: int) -> dict[str, Any]:
         found, result["milliseconds"][k] = searched(system, queries, k)
         result["recall"][k] = recall(found, true[:, :k])
     result["memory"] = memory()
-    result["change"] = timed(lambda: system.change(vectors))
-    file.unlink(missing_ok=True)
+    result["change"] = timed(lambda: system.change(database.read(range(10))))
     return result
 
 
@@ -242,6 +292,6 @@ def codes(vectors: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    name, folder, rows = sys.argv[1:]
-    os.chdir(folder)
+    step, name, folder, rows = sys.argv[1:]
+    measure = {"build": measure_build, "search": measure_search}[step]
     print(json.dumps(measure(SYSTEMS[name](), Path(folder), int(rows))))
