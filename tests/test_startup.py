@@ -7,7 +7,7 @@ import sys
 import pytest
 
 HEAVY = {
-    "httpx", "lxml", "numpy", "onnx", "onnxruntime", "pypdfium2", "tantivy", "tokenizers", "torch",
+    "httpx", "lxml", "numpy", "openvino", "pypdfium2", "tantivy", "tokenizers", "torch",
 }  # fmt: skip
 PROBE = """
 import json, sys

@@ -10,7 +10,7 @@ from isoflop.errors import UsageError, did_you_mean
 from isoflop.meter import measured
 from isoflop.plan.price import endpoint_bill, run_bill
 from isoflop.questions import Answer, Hit, Way
-from isoflop.search.index import DEFAULT_WAY, Index
+from isoflop.search.index import Index
 from isoflop.settings import setting
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def ask(
     *,
     model: str | None = None,
     k: int = 8,
-    by: Way = DEFAULT_WAY,
+    by: Way | None = None,
     where: Sequence[str] = (),
     base_url: str | None = None,
     progress: "Progress | None" = None,
@@ -42,7 +42,7 @@ def ask(
             without leaving this machine; "openai:NAME" hands the passages to that model at
             `base_url`. The setting `model` by default.
         k: Passages to answer from.
-        by: Way of ranking them.
+        by: Way of ranking them; None for the best there is.
         where: Filters, as in `Index.search`.
         base_url: Address of an OpenAI-compatible server.
         progress: Told how far indexing is.

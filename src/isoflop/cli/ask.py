@@ -33,7 +33,7 @@ def ask(
     model: str | None,
     base_url: str | None,
     k: int,
-    by: str,
+    by: str | None,
     where: tuple[str, ...],
     into: str | None,
     encoder: str | None,

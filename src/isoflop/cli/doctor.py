@@ -14,7 +14,7 @@ from isoflop.cli.output import DASH, amount, print_json
 from isoflop.errors import CheckFailed, IsoflopError
 from isoflop.settings import cache_folder
 
-SEARCH_PACKAGES = ("numpy", "onnxruntime", "tokenizers", "tantivy", "pypdfium2", "httpx")
+SEARCH_PACKAGES = ("numpy", "openvino", "tokenizers", "tantivy", "pypdfium2", "httpx")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ encoder = click.option(
     "--encoder", metavar="NAME", help="minilm (default), hf:FOLDER or openai:NAME."
 )
 way = click.option(
-    "--by", default=DEFAULT_WAY, show_default=True, metavar="|".join(WAYS), help="Way of ranking."
+    "--by", metavar="|".join(WAYS), help=f"Way of ranking.  [default: {DEFAULT_WAY}]"
 )
 where = click.option(
     "--where",
@@ -36,12 +36,14 @@ wait = click.option(
 )
 
 
-def known_way(name: str) -> Way:
-    """The way of ranking of that name.
+def known_way(name: str | None) -> Way | None:
+    """The way of ranking of that name; None for the default.
 
     Raises:
         UsageError: If there is none; the message names the nearest.
     """
+    if name is None:
+        return None
     for known in WAYS:
         if name == known:
             return known

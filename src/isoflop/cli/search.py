@@ -41,7 +41,7 @@ def search(
     query: str | None,
     path: str,
     k: int,
-    by: str,
+    by: str | None,
     where: tuple[str, ...],
     into: str | None,
     encoder: str | None,
@@ -80,23 +80,25 @@ def _evaluate(
     asked: list[tuple[str, str]],
     run: str,
     k: int,
-    by: str,
+    by: str | None,
     where: tuple[str, ...],
     unit: str,
 ) -> None:
     bill, bar = Bill(), Bar()
+    way = options.known_way(by) or index.default_way
 
     def hits(text: str, depth: int) -> tuple[Hit, ...]:
         nonlocal bill
-        found = index.find(text, depth, by=options.known_way(by), where=where)
+        found = index.find(text, depth, by=way, where=where)
         bill = bill + found.bill
         return found.hits
 
+    ranked = trec.passages if unit == "passage" else trec.documents
     file: IO[str] = click.open_file(run, "w", encoding="utf-8", atomic=run != "-")
     with file:
         for done, (id, text) in enumerate(asked, start=1):
-            rows = trec.ranked(hits, text, k, unit)
-            file.writelines(line + "\n" for line in trec.run_lines(id, rows, f"isoflop-{by}"))
+            rows = ranked(hits, text, k)
+            file.writelines(line + "\n" for line in trec.run_lines(id, rows, f"isoflop-{way}"))
             bar("asking", done, len(asked))
     bar.close()
     note(f"{len(asked):,} queries; bill: {bill_line(bill)}")

@@ -64,17 +64,33 @@ def sentence_transformer(
         UsageError: If it is a model of another kind.
         MissingWeights: If files are absent.
     """
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        if not REPOSITORY.fullmatch(name):
-            raise UsageError(f"hf:{name} is neither a folder nor OWNER/NAME on the hub.")
-        folder = weights.repository(
-            name, required=checkpoint.REQUIRED, optional=checkpoint.OPTIONAL
-        )
+    folder = checkpoint_folder(f"hf:{name}")
     checkpoint.describe(folder)
     identity = checkpoint.digest(folder)
     prepared = prepare(identity, lambda: folder, exact=exact)
     return BertEncoder(prepared, f"hf:{identity[:12]}", threads)
+
+
+def checkpoint_folder(name: str) -> Path:
+    """Where the checkpoint of an encoder lies: "minilm", or "hf:" and a folder or repository.
+
+    Raises:
+        UsageError: If it is of a kind whose checkpoint is not on this machine.
+        MissingWeights: If files are absent.
+    """
+    scheme, _, rest = name.partition(":")
+    if name == "minilm":
+        return weights.locate(weights.MINILM)
+    if scheme != "hf":
+        raise UsageError(
+            f"{name} does not run here, so its tokens cannot be looked at. Rank with --by fused."
+        )
+    folder = Path(rest).expanduser()
+    if folder.is_dir():
+        return folder
+    if not REPOSITORY.fullmatch(rest):
+        raise UsageError(f"{name} is neither a folder nor OWNER/NAME on the hub.")
+    return weights.repository(rest, required=checkpoint.REQUIRED, optional=checkpoint.OPTIONAL)
 
 
 def _verified_minilm() -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from isoflop.search.encode import Encoder
     from isoflop.search.lexical import Words
     from isoflop.search.rank import Ranking
+    from isoflop.search.rerank import Pieces
     from isoflop.search.update import Progress, Update
 
-DEFAULT_WAY: Way = "fused"
+DEFAULT_WAY: Way = "reranked"
 FIELDS = {
     "source": "documents.name",
     "type": "documents.media_type",
@@ -69,6 +71,7 @@ class Index:
     _truth: Truth | None = field(default=None, repr=False)
     _state: _State | None = field(default=None, repr=False)
     _encoder: "Encoder | None" = field(default=None, repr=False)
+    _pieces: "Pieces | None" = field(default=None, repr=False)
 
     @classmethod
     def open(
@@ -139,6 +142,11 @@ class Index:
             self._encoder = load(self.encoder_name, threads=int(threads) if threads else None)
         return self._encoder
 
+    @property
+    def default_way(self) -> Way:
+        """The way of ranking where none is named."""
+        return "fused" if self.encoder_name.startswith("openai:") else DEFAULT_WAY
+
     def update(
         self,
         *,
@@ -170,14 +178,15 @@ class Index:
             )
 
     def search(
-        self, query: str, k: int = 10, *, by: Way = DEFAULT_WAY, where: Sequence[str] = ()
+        self, query: str, k: int = 10, *, by: Way | None = None, where: Sequence[str] = ()
     ) -> list[Hit]:
         """The k best passages.
 
         Args:
             query: Any text; what exceeds the encoder's window is ranked by words alone.
             k: How many.
-            by: "bm25", "dense", "fused" or "reranked".
+            by: "bm25", "dense", "fused" or "reranked"; None for the best there is: "reranked",
+                or "fused" where the encoder is a server, which shows no tokens.
             where: Filters that must all hold, such as "source:*.md" or "type:application/pdf".
 
         Raises:
@@ -186,9 +195,10 @@ class Index:
         return list(self.find(query, k, by=by, where=where).hits)
 
     def find(
-        self, query: str, k: int = 10, *, by: Way = DEFAULT_WAY, where: Sequence[str] = ()
+        self, query: str, k: int = 10, *, by: Way | None = None, where: Sequence[str] = ()
     ) -> Found:
         """As `search`, with the bill."""
+        by = by or self.default_way
         _check(query, k, by)
         clauses = [_clause(text) for text in where]
         with measured() as reading, self._snapshot() as (truth, state):
@@ -279,8 +289,24 @@ class Index:
         assert state.words is not None
         assert state.vectors is not None
         return Ranking(
-            truth, state.words, state.vectors, lambda: self._same_encoder(truth), query, allowed
+            truth,
+            state.words,
+            state.vectors,
+            lambda: self._same_encoder(truth),
+            self._loaded_pieces,
+            query,
+            allowed,
         )
+
+    def _loaded_pieces(self) -> "Pieces":
+        """What reranking compares, loaded when it is first needed."""
+        if self._pieces is None:
+            from isoflop.search.encode import checkpoint_folder
+            from isoflop.search.rerank import Pieces
+
+            find = partial(checkpoint_folder, self.encoder_name)
+            self._pieces = Pieces.load(self.encoder, find)
+        return self._pieces
 
     def _same_encoder(self, truth: Truth) -> "Encoder":
         """The encoder, if it is the one that made the vectors."""

@@ -6,14 +6,16 @@ import numpy as np
 
 from isoflop.bill import Bill
 from isoflop.questions import Way
+from isoflop.search.chunk import embedded_text
 from isoflop.search.dense import Vectors
 from isoflop.search.encode import Encoder
-from isoflop.search.fuse import fuse, strangeness
+from isoflop.search.fuse import WORDS_LOGITS_RERANKED, fuse, strangeness
 from isoflop.search.lexical import Words
+from isoflop.search.rerank import Pieces, rerank
 from isoflop.search.truth import Truth
 
 DEPTH = 100  # candidates of each list that are fused, at least
-RERANKED = 20  # candidates whose token vectors are compared
+RERANKED = 30  # candidates that are read once more, at least
 
 
 class Ranking:
@@ -30,11 +32,12 @@ class Ranking:
         words: Words,
         vectors: Vectors,
         encoder: Callable[[], Encoder],
+        pieces: Callable[[], Pieces],
         query: str,
         allowed: Sequence[int] | None,
     ) -> None:
         self.truth, self.words, self.vectors, self.encoder = truth, words, vectors, encoder
-        self.query, self.allowed = query, allowed
+        self.pieces, self.query, self.allowed = pieces, query, allowed
         self.work = Bill()
 
     def by(self, way: Way, k: int, generation: int) -> list[tuple[int, float]]:
@@ -46,8 +49,11 @@ class Ranking:
         depth = max(DEPTH, 2 * k)
         strange = strangeness(self.query, len(self.encoder().token_offsets(self.query)))
         words, vectors = self._by_words(depth), self._by_vectors(depth)
-        fused = fuse(words, vectors, max(k, RERANKED), strange=strange)
-        return fused[:k] if way == "fused" else self._reranked(fused, k, generation)
+        if way == "fused":
+            return fuse(words, vectors, k, strange=strange)
+        most, weight = max(k, RERANKED), WORDS_LOGITS_RERANKED
+        fused = fuse(words, vectors, most, strange=strange, words_logits=weight)
+        return self._reranked(fused, generation)[:k]
 
     def _by_words(self, k: int) -> list[tuple[int, float]]:
         return self.words.search(self.query, k, self.allowed)
@@ -60,10 +66,12 @@ class Ranking:
         allowed = None if self.allowed is None else np.asarray(self.allowed, np.int64)
         return self.vectors.search(encoded.vectors[0], k, allowed=allowed, exact=self._exact)
 
-    def _reranked(
-        self, fused: list[tuple[int, float]], k: int, generation: int
-    ) -> list[tuple[int, float]]:
-        return fused[:k]
+    def _reranked(self, fused: list[tuple[int, float]], generation: int) -> list[tuple[int, float]]:
+        encoder = self.encoder()
+        found = self.truth.passages([id for id, _ in fused], generation)
+        candidates = [(id, score, embedded_text(found[id])) for id, score in fused if id in found]
+        rarity = self.words.rarity(self.query)
+        return rerank(self.query, candidates, rarity, encoder, self.pieces())
 
     def _exact(self, ids: Sequence[int]) -> np.ndarray:
         """Vectors of these passages as stored: (ids, width) float32."""

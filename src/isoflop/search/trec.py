@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from isoflop.errors import UsageError
-from isoflop.questions import Hit
+from isoflop.questions import Hit, Way
+from isoflop.search.fuse import of_documents
 
-Unit = str  # "document" or "passage"
+LOGITS: tuple[Way, ...] = ("fused", "reranked")
 Search = Callable[[str, int], Sequence[Hit]]
 
 
@@ -44,22 +45,31 @@ def _query(file: Path, number: int, line: str) -> tuple[str, str]:
     return str(row["id"]), str(row["text"])
 
 
-def ranked(search: Search, query: str, k: int, unit: Unit) -> list[tuple[str, float]]:
-    """The k best passages or documents, by id; a document scores as its best passage.
+def passages(search: Search, query: str, k: int) -> list[tuple[str, float]]:
+    """The k best passages, by id."""
+    return [(hit.passage.id, hit.score) for hit in search(query, k)]
 
-    Documents are taken from as many passages as it takes to find k of them.
+
+def documents(search: Search, query: str, k: int) -> list[tuple[str, float]]:
+    """The k best documents, by id, from as many passages as it takes to find k of them.
+
+    Where scores are logits (fused, reranked) those of a document's passages add up; else a
+    document scores as its best passage.
     """
     depth = k
     while True:
         hits = search(query, depth)
-        best: dict[str, float] = {}
-        for hit in hits:
-            best.setdefault(
-                hit.passage.id if unit == "passage" else hit.passage.document, hit.score
-            )
-        if len(best) >= k or len(hits) < depth:
-            return list(best.items())[:k]
+        rows = [(hit.passage.document, hit.score) for hit in hits]
+        found = len({document for document, _ in rows})
+        if found >= k or len(hits) < depth:
+            break
         depth *= 4
+    if hits and hits[0].by in LOGITS:
+        return of_documents(rows)[:k]
+    best: dict[str, float] = {}
+    for document, score in rows:
+        best.setdefault(document, score)
+    return list(best.items())[:k]
 
 
 def run_lines(
