@@ -18,8 +18,8 @@ COMMON = _words(
     "a an the of in on at to for by with from as is are was were be been being do does did has "
     "have had and or but not it its he she his her their they this that these those what which "
     "who whom whose when where why how many much long often far old would could should can will "
-    "may might there i you we than then into about also between during after before such other "
-    "one name called type kind s t "
+    "may might there i you we than then into about also between over under during after before "
+    "such other one name called type kind s t "
     "der die das den dem des ein eine einen einem einer eines und oder aber nicht ist sind war "
     "waren wird werden wurde wurden hat haben hatte hatten kann können in im an am auf aus bei "
     "mit nach von vom vor zu zum zur für durch über unter um als wie was wer wem wen wessen wo "
@@ -119,8 +119,13 @@ def _holds(kind: int, words: Sequence[str], known: frozenset[str]) -> float:
     """From 0 to 1, how well these words hold a number, date or name that is not yet known."""
     new = [word for word in words if word.lower() not in known]
     if kind == 0:
-        return float(any(word[0].isdigit() or word.lower() in NUMBERS for word in new))
+        return float(any(map(_is_number, new)))
     if kind == 1:
         return float(any(DATE.fullmatch(word) or word.lower() in MONTHS for word in new))
     names = [word for word in new if word[0].isupper() and word.lower() not in COMMON]
     return min(3, len(names)) / 3
+
+
+def _is_number(word: str) -> bool:
+    """Whether it counts something; a year does not."""
+    return word.lower() in NUMBERS or (word[0].isdigit() and not DATE.fullmatch(word))

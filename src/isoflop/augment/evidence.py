@@ -7,6 +7,7 @@ encoder, and a sentence is the stretch of token vectors that stands for it, so t
 company" mean what they mean in their passage.
 """
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from isoflop.search.fuse import strangeness
 from isoflop.search.interaction import closeness
 
 if TYPE_CHECKING:
-    from isoflop.search.encode import Encoder
+    from isoflop.search.encoder import Encoder
 
 FEATURES = (
     "passage cosine",  # of the question and the whole passage
@@ -39,6 +40,9 @@ FEATURES = (
     "person",  # capitalised words not in the question, when a person is asked for; 3 count as 1
 )
 
+Near = tuple[float, float, float]  # the first three features
+Cost = tuple[int, int, float | None]  # tokens, padded tokens, FLOPs
+
 PADDING = 16  # encoders pad a text to a multiple of this many tokens
 
 
@@ -51,14 +55,14 @@ class Evidence:
         features: For each sentence the values of `FEATURES`.
         tokens: Read by the encoder.
         padded_tokens: The same with padding.
-        flops: Of the encoder.
+        flops: Of the encoder; None where a server computed them.
     """
 
     places: list[tuple[int, int, int]]
     features: list[tuple[float, ...]]
     tokens: int
     padded_tokens: int
-    flops: float
+    flops: float | None
 
 
 def evidence(question: str, hits: Sequence[Hit], encoder: "Encoder") -> Evidence:
@@ -67,28 +71,58 @@ def evidence(question: str, hits: Sequence[Hit], encoder: "Encoder") -> Evidence
     Args:
         question: As asked.
         hits: Best first.
-        encoder: With which question and passages are read, once each.
+        encoder: With which question and passages are read, once each. One behind an endpoint
+            gives no token vectors; with it sentences are compared as wholes, each by itself.
     """
-    texts = [embedded_text(hit.passage) for hit in hits]
-    asked_rows, *text_rows = encoder.token_vectors([question, *texts])
     spans = [quotable(hit.passage) for hit in hits]
+    compare = _compared_by_token if encoder.architecture else _compared_by_sentence
+    near, cost = compare(question, hits, spans, encoder)
     strange = strangeness(question, len(encoder.token_offsets(question)))
-    words = iter(_word_features(Asked.of(question), hits, spans, strange))
-    features = []
-    for hit, text, rows, some in zip(hits, texts, text_rows, spans, strict=True):
-        ahead = len(text) - len(hit.passage.text)  # headings that are read with it
-        starts = [start - ahead for start, _ in encoder.token_offsets(text)]
-        cosine, close = closeness(asked_rows, rows, starts, some)
-        features += [(cosine, *near, *next(words)) for near in close]
-    lengths = [len(asked_rows), *map(len, text_rows)]
-    padded = [-(-length // PADDING) * PADDING for length in lengths]
+    words = _word_features(Asked.of(question), hits, spans, strange)
     return Evidence(
         [(number, *span) for number, some in enumerate(spans) for span in some],
-        features,
-        sum(lengths),
-        sum(padded),
-        forward_flops(encoder.architecture, padded),
+        [(*one, *other) for one, other in zip(near, words, strict=True)],
+        *cost,
     )
+
+
+def _compared_by_token(
+    question: str, hits: Sequence[Hit], spans: Sequence[list[Span]], encoder: "Encoder"
+) -> tuple[list[Near], Cost]:
+    """Nearness of sentences as stretches of their passages."""
+    texts = [embedded_text(hit.passage) for hit in hits]
+    asked, *read = encoder.token_vectors([question, *texts])
+    near: list[Near] = []
+    for hit, text, rows, some in zip(hits, texts, read, spans, strict=True):
+        ahead = len(text) - len(hit.passage.text)  # headings that are read with it
+        starts = [start - ahead for start, _ in encoder.token_offsets(text)]
+        cosine, close = closeness(asked, rows, starts, some)
+        near += [(cosine, *figures) for figures in close]
+    lengths = [len(asked), *map(len, read)]
+    padded = [-(-length // PADDING) * PADDING for length in lengths]
+    assert encoder.architecture is not None
+    return near, (sum(lengths), sum(padded), forward_flops(encoder.architecture, padded))
+
+
+def _compared_by_sentence(
+    question: str, hits: Sequence[Hit], spans: Sequence[list[Span]], encoder: "Encoder"
+) -> tuple[list[Near], Cost]:
+    """Nearness of sentences as texts of their own; the cosine stands for both other figures."""
+    quotes = [
+        hit.passage.text[start:stop]
+        for hit, some in zip(hits, spans, strict=True)
+        for start, stop in some
+    ]
+    wholes = [embedded_text(hit.passage) for hit in hits]
+    encoded = encoder.encode([question, *wholes, *quotes])
+    cosines = [float(cosine) for cosine in encoded.vectors[1:] @ encoded.vectors[0]]
+    of_quotes = iter(cosines[len(wholes) :])
+    near = [
+        (whole, cosine, cosine)
+        for whole, some in zip(cosines, spans, strict=False)
+        for cosine in itertools.islice(of_quotes, len(some))
+    ]
+    return near, (encoded.tokens, encoded.padded_tokens, encoded.flops)
 
 
 def _word_features(

@@ -15,9 +15,9 @@ from isoflop.augment.evidence import FEATURES, Evidence, evidence
 from isoflop.questions import Citation, Hit
 
 if TYPE_CHECKING:
-    from isoflop.search.encode import Encoder
+    from isoflop.search.encoder import Encoder
 
-PASSAGES = 8  # read for one answer
+PASSAGES = 6  # read for one answer: more take longer and answer no more
 
 # Score of a sentence: what each feature of `evidence` adds, times its value.
 WEIGHTS = {
@@ -51,7 +51,7 @@ class Selection:
         confidence: Estimated probability that they do.
         tokens: Read by the encoder.
         padded_tokens: The same with padding.
-        flops: Of the encoder.
+        flops: Of the encoder; None where a server computed them.
     """
 
     citations: tuple[Citation, ...]
@@ -59,7 +59,7 @@ class Selection:
     confidence: float
     tokens: int
     padded_tokens: int
-    flops: float
+    flops: float | None
 
 
 def select(

@@ -1,0 +1,59 @@
+"""What can be quoted from a passage."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isoflop.augment.quotable import MOST_CHARACTERS, quotable, titles
+from isoflop.documents import Passage
+
+
+def passage(text: str, *headings: str) -> Passage:
+    return Passage("notes.md", 0, len(text), text, headings)
+
+
+def quotes(text: str, *headings: str) -> list[str]:
+    return [text[start:stop] for start, stop in quotable(passage(text, *headings))]
+
+
+def test_headings_titles_and_rules_are_not_quoted() -> None:
+    text = (
+        "# Ships\n\nThe old harbour\n\nIt was dredged in 1932.\n\n-----\n\n## Bells\n\nThey ring."
+    )
+    assert quotes(text) == ["It was dredged in 1932.", "They ring."]
+    assert titles(passage(text, "Wexcombe")).split("\n") == [
+        "Wexcombe",
+        "# Ships",
+        "The old harbour",
+        "## Bells",
+    ]
+
+
+def test_an_underlined_heading_is_known_from_the_passage() -> None:
+    assert quotes("Ships\n=====\nThere are four.", "Ships") == ["There are four."]
+
+
+def test_entries_items_and_rows_are_quoted_though_they_are_short() -> None:
+    text = "- rye bread\n\n- almond buns\n\nTelephone: 12\n\nbread | 3.20\n\nend"
+    assert quotes(text) == ["- rye bread", "- almond buns", "Telephone: 12", "bread | 3.20", "end"]
+
+
+def test_a_question_is_no_answer() -> None:
+    assert quotes("When does it open? It opens at six.") == ["It opens at six."]
+
+
+def test_a_long_sentence_is_cut_at_its_clauses() -> None:
+    clause = "and the ferry went to the island and came back, "
+    found = quotes("It rained " + clause * 40 + "at last.")
+    assert len(found) > 2
+    assert all(quote.endswith(",") for quote in found[:-1])
+
+
+@given(st.text(st.sampled_from("ab ,;\n.A|"), max_size=3000))
+def test_quotes_are_short_and_trimmed(text: str) -> None:
+    for quote in quotes(text):
+        assert 0 < len(quote) <= MOST_CHARACTERS
+        assert quote == quote.strip()
+
+
+def test_one_word_of_fifty_thousand_letters_is_quoted_in_pieces() -> None:
+    assert "".join(quotes("x" * 50_000)) == "x" * 50_000
