@@ -1,8 +1,10 @@
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoflop.search.fuse import fuse, reciprocal_rank_fusion, strangeness
+from isoflop.search.fuse import fuse, of_documents, reciprocal_rank_fusion, strangeness
 
 RANKING = st.dictionaries(st.integers(0, 30), st.floats(0.01, 50), max_size=20).map(
     lambda scores: sorted(scores.items(), key=lambda row: (-row[1], row[0]))
@@ -11,20 +13,20 @@ RANKING = st.dictionaries(st.integers(0, 30), st.floats(0.01, 50), max_size=20).
 
 def test_logits_of_words_and_vectors_add() -> None:
     words, vectors = [(1, 10.0), (2, 4.0)], [(2, 0.7), (1, 0.5)]
-    assert fuse(words, vectors, 9) == [(2, 14 + 0.3 * 4), (1, 10 + 0.3 * 10)]
+    assert fuse(words, vectors, 9) == [(2, 14 + 0.25 * 4), (1, 10 + 0.25 * 10)]
     ((id, score),) = fuse(words, vectors, 1, strange=2.0)
     assert id == 1
-    assert score == pytest.approx(10 + 12.0)
+    assert score == pytest.approx(10 + 10.0)
 
 
 def test_what_a_full_ranking_lacks_gets_its_last_score() -> None:
     assert dict(fuse([(1, 10.0), (2, 8.0)], [(3, 0.7), (1, 0.5)], 9)) == pytest.approx(
-        {1: 10 + 3.0, 2: 10 + 2.4, 3: 14 + 2.4}
+        {1: 10 + 2.5, 2: 10 + 2.0, 3: 14 + 2.0}
     )
 
 
 def test_what_shares_no_word_gets_nothing_for_words() -> None:
-    assert dict(fuse([(1, 10.0)], [(3, 0.7), (1, 0.5)], 9)) == pytest.approx({1: 13.0, 3: 14.0})
+    assert dict(fuse([(1, 10.0)], [(3, 0.7), (1, 0.5)], 9)) == pytest.approx({1: 12.5, 3: 14.0})
 
 
 def test_one_empty_ranking_leaves_the_order_of_the_other() -> None:
@@ -63,3 +65,16 @@ def test_strange_words_are_those_in_pieces() -> None:
     assert strangeness("Who dredged it?", 4) == 1.0
     assert strangeness("Wer baggerte aus?", 8) == 2.0
     assert strangeness("", 0) == 1.0
+
+
+def test_probabilities_of_passages_add_up_in_their_document() -> None:
+    passages = [("b", math.log(3)), ("a", math.log(2)), ("a", math.log(2)), ("c", -900.0)]
+    (first, best), (second, _), (third, least) = of_documents(passages)
+    assert (first, second, third) == ("a", "b", "c")
+    assert best == pytest.approx(math.log(4))
+    assert least == -900.0
+
+
+def test_documents_of_one_passage_keep_its_score_and_ties_go_by_id() -> None:
+    assert of_documents([("b", 2000.0), ("a", 2000.0)]) == [("a", 2000.0), ("b", 2000.0)]
+    assert of_documents([]) == []

@@ -24,7 +24,7 @@ def pieces(minilm: Encoder) -> Pieces:
 
 def test_the_interaction_is_the_sum_of_weighted_best_matches() -> None:
     random = np.random.default_rng(5)
-    table = random.normal(size=(50, 8)).astype(np.float16)
+    table = random.normal(size=(50, 8)).astype(np.float32)
     rows = random.normal(size=(4, 8)).astype(np.float32)
     importance = np.array([0.5, 0.0, 2.0, 1.0], np.float32)
     passages = [np.array([3, 7, 49]), np.array([], np.int64), np.array([0, 7])]
@@ -49,8 +49,7 @@ def test_a_text_has_the_pieces_its_tokenizer_finds(pieces: Pieces) -> None:
 
 def test_pieces_that_mean_the_same_lie_close(pieces: Pieces) -> None:
     doctor, physician, bread = (
-        pieces.table[pieces.of(word)[0]].astype(np.float32)
-        for word in ("doctor", "physician", "bread")
+        pieces.table[pieces.of(word)[0]] for word in ("doctor", "physician", "bread")
     )
     assert float(doctor @ physician) > 0.5 > float(doctor @ bread)
     assert np.linalg.norm(doctor) == pytest.approx(1, abs=1e-3)

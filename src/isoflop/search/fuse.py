@@ -4,13 +4,13 @@ How the constants were found, what was tried beside them and what it measured st
 docs/explanation/ranking.md.
 """
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 # A sentence-transformers encoder is trained on softmax(20 * cosine), so 20 * cosine is a logit.
 COSINE_LOGITS = 20.0
-WORDS_LOGITS = 0.3  # of one point of BM25; fitted
-WORDS_LOGITS_RERANKED = 0.2  # the same where `rerank` weighs words once more; fitted with it
+WORDS_LOGITS = 0.25  # of one point of BM25; fitted
 WORD_OR_MARK = re.compile(r"\w+|[^\w\s]")
 
 Row = tuple[int, float]
@@ -31,14 +31,9 @@ def strangeness(query: str, pieces: int) -> float:
 
 
 def fuse(
-    words: Sequence[Row],
-    vectors: Sequence[Row],
-    k: int,
-    *,
-    strange: float = 1.0,
-    words_logits: float = WORDS_LOGITS,
+    words: Sequence[Row], vectors: Sequence[Row], k: int, *, strange: float = 1.0
 ) -> list[Row]:
-    """The k best of two rankings, by 20 * cosine + words_logits * strange**2 * BM25.
+    """The k best of two rankings, by 20 * cosine + 0.25 * strange**2 * BM25.
 
     A softmax of cosines is what the encoder was trained for, and BM25 adds up log-odds, so both
     are logits of a passage being right, and logits of separate evidence add. What one ranking
@@ -50,7 +45,6 @@ def fuse(
         vectors: (id, cosine), best first, asked for as many rows as words was.
         k: At most so many.
         strange: `strangeness` of the query.
-        words_logits: What one point of BM25 weighs.
 
     Returns:
         (id, score), best first, ties by id.
@@ -63,7 +57,7 @@ def fuse(
     cosines, points = dict(vectors), dict(words)
     farthest = vectors[-1][1] if vectors else 0.0
     least = words[-1][1] if words and len(words) >= len(vectors) else 0.0
-    weight = words_logits * strange**2
+    weight = WORDS_LOGITS * strange**2
     scores = [
         (id, COSINE_LOGITS * cosines.get(id, farthest) + weight * points.get(id, least))
         for id in cosines.keys() | points.keys()
@@ -87,3 +81,26 @@ def reciprocal_rank_fusion(rankings: Sequence[Sequence[Row]], k: int, *, c: int 
         for rank, (id, _) in enumerate(ranking, start=1):
             scores[id] = scores.get(id, 0.0) + 1 / (c + rank)
     return sorted(scores.items(), key=lambda row: (-row[1], row[0]))[:k]
+
+
+def of_documents(passages: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Documents by the fused or reranked scores of their passages, best first, ties by id.
+
+    Such scores are logits, so a document's is ln(sum(exp(score))) over its passages: it answers
+    if any of them does. What many passages of one document say softly then counts against one
+    passage of another that happens to share the words. Scores of BM25 or cosines alone are no
+    logits; there a document ranks where its best passage does.
+
+    Args:
+        passages: (document, score).
+    """
+    scores: dict[str, list[float]] = {}
+    for document, score in passages:
+        scores.setdefault(document, []).append(score)
+    logits = [(document, _log_sum_exp(values)) for document, values in scores.items()]
+    return sorted(logits, key=lambda row: (-row[1], row[0]))
+
+
+def _log_sum_exp(values: Sequence[float]) -> float:
+    most = max(values)
+    return most + math.log(math.fsum(math.exp(value - most) for value in values))

@@ -22,7 +22,7 @@ from isoflop.search import checkpoint, weights
 from isoflop.search.encoder import Encoder
 from isoflop.settings import cache_folder
 
-INTERACTION_LOGITS = 0.7  # of a question word of rarity 1 that the passage has; fitted
+INTERACTION_LOGITS = 0.6  # of a question word of rarity 1 that the passage has; fitted
 SAMPLE = 2_000  # entries read by the encoder; the other vectors follow from theirs
 RIDGE = 0.1  # keeps the linear map from fitting noise
 FOLDER = "pieces"  # within the cache
@@ -38,7 +38,7 @@ class Pieces:
     """The word pieces of an encoder: how a text breaks into them, and a vector for each.
 
     Attributes:
-        table: (vocabulary, width) float16 rows of unit length.
+        table: (vocabulary, width) float32 rows of unit length.
     """
 
     def __init__(self, tokenizer: Tokenizer, table: np.ndarray) -> None:
@@ -99,7 +99,7 @@ def piece_vectors(encoder: Encoder, tokenizer: Tokenizer, embeddings: np.ndarray
         embeddings: (vocabulary, width) float32 of its first layer.
 
     Returns:
-        (vocabulary, width) float16 rows of unit length.
+        (vocabulary, width) float32 rows of unit length.
     """
     vocabulary = tokenizer.get_vocab()
     whole = sorted((id, word) for word, id in vocabulary.items() if word.isalpha())
@@ -112,7 +112,7 @@ def piece_vectors(encoder: Encoder, tokenizer: Tokenizer, embeddings: np.ndarray
     gram = known.T @ known + RIDGE * np.eye(known.shape[1], dtype=np.float32)
     mapped = inputs @ np.linalg.solve(gram, known.T @ read)
     mapped /= np.linalg.norm(mapped, axis=1, keepdims=True) + 1e-6
-    return np.asarray(mapped, np.float16)
+    return np.asarray(mapped, np.float32)
 
 
 def rerank(
@@ -124,9 +124,8 @@ def rerank(
 ) -> list[Row]:
     """Candidates by their fused score and by how well each word of the question is met in them.
 
-    Adds 0.7 * sum over the question's tokens of rarity * best cosine with a piece of the passage.
-    Fused scores are logits (`fuse`), and so is what is added; fuse with `WORDS_LOGITS_RERANKED`,
-    for what words say is counted here once more.
+    Adds 0.6 * sum over the question's tokens of rarity * best cosine with a piece of the passage.
+    Fused scores are logits (`fuse`), and so is what is added.
 
     Args:
         query: As asked.
@@ -169,14 +168,16 @@ def interaction(
     Returns:
         (passages,); 0 for a passage without pieces.
     """
-    every = np.unique(np.concatenate(passages))
     met = np.zeros(len(passages), np.float32)
-    if not len(every) or not len(rows):
+    filled = [place for place, passage in enumerate(passages) if len(passage)]
+    if not filled or not len(rows):
         return met
-    similar = rows @ pieces.table[every].astype(np.float32).T  # (question tokens, pieces)
-    for place, passage in enumerate(passages):
-        if len(passage):
-            met[place] = importance @ similar[:, np.searchsorted(every, passage)].max(axis=1)
+    laid = np.concatenate([passages[place] for place in filled])  # one after the other
+    starts = np.cumsum([0] + [len(passages[place]) for place in filled[:-1]])
+    every, position = np.unique(laid, return_inverse=True)
+    similar = rows @ pieces.table[every].T  # (question tokens, distinct pieces)
+    best = np.maximum.reduceat(similar[:, position], starts, axis=1)  # (question tokens, filled)
+    met[filled] = importance @ best
     return met
 
 

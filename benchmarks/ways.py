@@ -1,0 +1,183 @@
+"""The ways of ranking beside one another, and what each of their parts adds: nDCG@10.
+
+    python -m benchmarks.ways
+    python -m benchmarks.ways --sets nq xquad-de
+
+The library's own parts, called directly: words, encoder, fusion, reranker. On xquad and nq a
+document is a passage; the five Markdown files of chunks are cut as the index cuts them, and their
+passages are judged; the filings of pdf are ranked by their best passage, or by all
+of them where scores are logits. Intervals of 95% are by
+resampling questions, paired. `benchmarks.quality` measures the same by the commands of a user,
+and peers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import data, machine, ranking
+from benchmarks.data import Collection, Span
+from isoflop.documents import Document
+from isoflop.measure.scores import bootstrap_difference
+from isoflop.search import fuse, rerank
+from isoflop.search.chunk import embedded_text, passages
+from isoflop.search.encode import load
+from isoflop.search.encoder import Encoder
+from isoflop.search.lexical import Words
+
+DEPTH = 100
+RERANKED = 20
+DEFAULT = "reranked"
+LOGITS = ("fused", "reranked")  # their scores add up over the passages of a document
+CUT = ("chunks", "pdf")  # sets whose documents are longer than a passage
+
+Rows = list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Passages ready to be ranked: what the index would hold."""
+
+    spans: list[Span]
+    texts: list[str]
+    vectors: np.ndarray
+    words: Words
+    encoder: Encoder
+    pieces: rerank.Pieces
+
+
+def main() -> None:
+    """Rank, judge, save and print."""
+    options = _options()
+    encoder = load()
+    pieces = rerank.Pieces.load(encoder)
+    results = {}
+    for name in options.sets:
+        print(name, file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            collection = data.collection(name)
+            shelf = _shelf(collection, encoder, pieces, Path(folder))
+            results[name] = measure(collection, shelf)
+        _print(name, results[name])
+    if set(options.sets) == set(data.SETS):
+        result = {"depth": DEPTH, "reranked": RERANKED, "encoder": encoder.name, "sets": results}
+        machine.save("ways", result)
+
+
+def measure(collection: Collection, shelf: Shelf) -> dict[str, Any]:
+    """nDCG@10 of every way, and how far the default is from the better of words and vectors."""
+    gains: dict[str, list[float]] = {}
+    seconds: dict[str, list[float]] = {}
+    for name, question in collection.questions.items():
+        for way, (rows, took) in _ranked(shelf, question).items():
+            gains.setdefault(way, []).append(_gain(collection, shelf, name, rows, way))
+            seconds.setdefault(way, []).append(took)
+    means = {way: statistics.fmean(values) for way, values in gains.items()}
+    better = max(("bm25", "dense"), key=lambda way: means[way])
+    interval = bootstrap_difference(gains[DEFAULT], gains[better])
+    return {
+        "passages": len(shelf.spans),
+        "questions": len(collection.questions),
+        "ndcg": {way: round(mean, 4) for way, mean in means.items()},
+        "better_single": better,
+        "gain": round(means[DEFAULT] - means[better], 4),
+        "gain_interval": [round(end, 4) for end in interval],
+        "median_seconds": {way: statistics.median(took) for way, took in seconds.items()},
+    }
+
+
+def _ranked(shelf: Shelf, question: str) -> dict[str, tuple[Rows, float]]:
+    """Rows and seconds by each way; a way's seconds include those of the ways it builds on."""
+    start = time.perf_counter()
+    words = shelf.words.search(question, DEPTH)
+    worded = time.perf_counter() - start
+    vectors = _nearest(shelf, question)
+    embedded = time.perf_counter() - start - worded
+    strange = fuse.strangeness(question, len(shelf.encoder.token_offsets(question)))
+    fused = fuse.fuse(words, vectors, DEPTH, strange=strange)
+    whole = time.perf_counter() - start
+    plain = fuse.fuse(words, vectors, DEPTH)
+    ranks = fuse.reciprocal_rank_fusion([words, vectors], DEPTH)
+    start = time.perf_counter()
+    reranked = _reranked(shelf, question, words, vectors, strange)
+    last = whole + time.perf_counter() - start
+    return {
+        "bm25": (words, worded),
+        "dense": (vectors, embedded),
+        "reciprocal ranks": (ranks, whole),
+        "fused, words never strange": (plain, whole),
+        "fused": (fused, whole),
+        "reranked": (reranked, last),
+    }
+
+
+def _nearest(shelf: Shelf, question: str) -> Rows:
+    cosines = shelf.vectors @ shelf.encoder.encode([question]).vectors[0]
+    best = np.argsort(-cosines, kind="stable")[:DEPTH]
+    return [(int(place), float(cosines[place])) for place in best]
+
+
+def _reranked(shelf: Shelf, question: str, words: Rows, vectors: Rows, strange: float) -> Rows:
+    fused = fuse.fuse(words, vectors, RERANKED, strange=strange)
+    candidates = [(id, score, shelf.texts[id]) for id, score in fused]
+    rarity = shelf.words.rarity(question)
+    return rerank.rerank(question, candidates, rarity, shelf.encoder, shelf.pieces)
+
+
+def _gain(collection: Collection, shelf: Shelf, question: str, rows: Rows, way: str) -> float:
+    found = [shelf.spans[id] for id, _ in rows]
+    if not collection.spans:
+        names = ranking.first_of_each(name for name, *_ in found)
+        if way in LOGITS:
+            documents = fuse.of_documents((shelf.spans[id][0], score) for id, score in rows)
+            names = [name for name, _ in documents]
+        return ranking.ndcg(names, collection.relevant[question])
+    references = collection.spans[question]
+    possible = [span for span in shelf.spans if span[0] == references[0][0]]
+    return ranking.piece_ndcg(found, possible, references)
+
+
+def _shelf(collection: Collection, encoder: Encoder, pieces: rerank.Pieces, folder: Path) -> Shelf:
+    spans: list[Span] = []
+    texts: list[str] = []
+    for name, text in collection.documents.items():
+        if collection.name in CUT:
+            document = Document(name, text, name, "text/markdown", "")
+            for passage in passages(document, encoder.token_offsets):
+                spans.append((name, passage.start, passage.stop))
+                texts.append(embedded_text(passage))
+        else:
+            spans.append((name, 0, len(text)))
+            texts.append(text)
+    words = Words.open(folder)
+    words.update((place, "", text) for place, text in enumerate(texts))
+    return Shelf(spans, texts, encoder.encode(texts).vectors, words, encoder, pieces)
+
+
+def _print(name: str, result: dict[str, Any]) -> None:
+    low, high = result["gain_interval"]
+    print(f"{name}: {result['passages']} passages, {result['questions']} questions")
+    for way, value in result["ndcg"].items():
+        print(f"  {way:28} {value:.4f}  {result['median_seconds'][way] * 1000:6.1f} ms")
+    print(
+        f"  {DEFAULT} - {result['better_single']}: {result['gain']:+.4f} [{low:+.4f}, {high:+.4f}]"
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sets", nargs="+", default=list(data.SETS), choices=data.SETS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
