@@ -65,6 +65,19 @@ def test_the_kind_inside_decides_where_a_file_without_suffix_is_read(tmp_path: P
     assert is_risky(found(tmp_path, "report", pdf(["words"])))
 
 
+def test_a_large_file_whose_lines_are_parsed_goes_to_the_worker(tmp_path: Path) -> None:
+    blank = b"\n" * (1 << 20)
+    assert not is_risky(found(tmp_path, "a.md", blank))
+    assert is_risky(found(tmp_path, "b.md", blank + b"\n"))
+    assert not is_risky(found(tmp_path, "c.log", blank + b"\n"))
+
+
+def test_sixty_megabytes_of_blank_lines_are_refused_within_the_limits(tmp_path: Path) -> None:
+    with Reading(seconds=2, memory_bytes=300 << 20) as reading:
+        said = reason(reading.read(found(tmp_path, "a.md", b"\n" * (60 << 20))))
+    assert "memory" in said or "took longer" in said
+
+
 def test_a_worker_that_dies_costs_one_file(tmp_path: Path) -> None:
     with Reading() as reading:
         first = found(tmp_path, "a.pdf", pdf(["one"]))

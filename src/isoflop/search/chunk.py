@@ -24,6 +24,7 @@ SLIGHT_TOKENS = 24
 # Longer than any prose of as many tokens: bounds a passage of padding or of one endless word.
 MOST_CHARACTERS_PER_TOKEN = 16
 SLICE_CHARACTERS = 1 << 20
+MOST_KNOWN = 10_000
 # The kinds of file whose title is written for the reader. PDF and office files inherit theirs
 # from templates and converters.
 TITLED = frozenset({"text/markdown", "text/x-rst", "text/html", "application/epub+zip"})
@@ -202,6 +203,8 @@ class _Cutter:
         if not headings:
             return (), 0
         if headings not in self.known:
+            if len(self.known) >= MOST_KNOWN:  # records by the million have a heading each
+                self.known.clear()
             most = self.most_tokens // HEADING_SHARE
             shown, tokens = headings, len(self.offsets(SEPARATOR.join(headings)))
             if tokens > most:

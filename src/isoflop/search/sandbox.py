@@ -22,7 +22,7 @@ from typing import IO, Any, Self
 
 from isoflop.documents import Document, Span
 from isoflop.search.read import START_BYTES, Refusal, read
-from isoflop.search.read.kinds import HARMLESS, REFUSED, kind_of_name, kind_of_start
+from isoflop.search.read.kinds import HARMLESS, RAW, REFUSED, kind_of_name, kind_of_start
 from isoflop.search.walk import Found
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ SECONDS_PER_MEGABYTE = 1.0
 SECONDS_PER_DOCUMENT = 0.5
 STARTING_SECONDS = 30.0
 MEMORY_BYTES = 1 << 30
+HARMLESS_BYTES = 1 << 20
 LENGTH = struct.Struct(">Q")
 START = "from isoflop.search.sandbox import work; work()"
 
@@ -89,7 +90,10 @@ class Reading:
 
 
 def is_risky(found: Found) -> bool:
-    """Whether a file is of a kind that is read in the worker."""
+    """Whether a file is read in the worker: for its kind, or for its size if lines are parsed.
+
+    Sixty megabytes of blank lines are read in a second as text, but are gigabytes as Markdown.
+    """
     kind = kind_of_name(found.path.name)
     if kind is None:
         try:
@@ -97,7 +101,8 @@ def is_risky(found: Found) -> bool:
                 kind = kind_of_start(file.read(START_BYTES))
         except OSError:
             return False  # reading it here names the reason
-    return kind not in HARMLESS and kind not in REFUSED
+    harmless = kind in REFUSED or kind in (HARMLESS if found.bytes <= HARMLESS_BYTES else RAW)
+    return not harmless
 
 
 class _Stopped(Exception):
@@ -131,14 +136,16 @@ class _Worker:
             _Stopped: If it crashed or took too long.
         """
         request = {"path": os.fspath(found.path), "id": found.id}
+        if not self.started:  # its limit of time begins when it has loaded its libraries
+            self._answer(time.monotonic() + STARTING_SECONDS, STARTING_SECONDS)
+            self.started = True
         try:
             _send(self.requests, request)
         except BrokenPipeError as error:
             raise _Stopped(_died(self.process.wait())) from error
-        deadline = time.monotonic() + seconds + (0 if self.started else STARTING_SECONDS)
+        deadline = time.monotonic() + seconds
         while True:
             answer = self._answer(deadline, seconds)
-            self.started = True
             if answer is None:
                 return
             deadline += SECONDS_PER_DOCUMENT
@@ -208,6 +215,7 @@ def work() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     requests = sys.stdin.buffer
+    _send(answers, None)
     while header := requests.read(LENGTH.size):
         request = json.loads(requests.read(LENGTH.unpack(header)[0]))
         try:

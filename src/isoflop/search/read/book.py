@@ -5,13 +5,12 @@ from urllib.parse import unquote
 from zipfile import ZipFile
 
 from lxml import etree  # type: ignore[import-untyped]  # it comes without types
-from selectolax.lexbor import LexborHTMLParser
 
 from isoflop.errors import Unreadable
 from isoflop.search.read.archive import DAMAGED, MOST_BYTES_A_MEMBER, open_zip
 from isoflop.search.read.content import Content, Draft
 from isoflop.search.read.encoding import decode
-from isoflop.search.read.html import write
+from isoflop.search.read.html import parsed, write
 
 BROKEN = "is a broken book ({}). Convert it to .epub again."
 FONT_ONLY = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
@@ -35,7 +34,7 @@ def read(data: bytes, name: str) -> Content:
             except KeyError:
                 missing.append(chapter)
                 continue
-            tree = LexborHTMLParser(decode(page))
+            tree = parsed(decode(page))
             if tree.body is not None:
                 write(tree.body, draft)
     if not draft.length:

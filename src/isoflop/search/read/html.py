@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from isoflop.errors import Unreadable
 from isoflop.search.read.content import Content, Draft
@@ -46,7 +46,7 @@ def read(data: bytes, name: str) -> Content:
     Raises:
         Unreadable: If no words are left.
     """
-    tree = LexborHTMLParser(_declared(data))
+    tree = parsed(_declared(data))
     draft = Draft()
     body = tree.body
     if body is not None:
@@ -54,6 +54,18 @@ def read(data: bytes, name: str) -> Content:
     if not draft.length:
         raise Unreadable("has no text of its own. If scripts draw the page, save it as printed.")
     return draft.content(_metadata(tree))
+
+
+def parsed(text: str) -> LexborHTMLParser:
+    """The tree of a page.
+
+    Raises:
+        Unreadable: If the parser gives up, which it does for want of memory.
+    """
+    try:
+        return LexborHTMLParser(text)
+    except SelectolaxError as error:
+        raise Unreadable("is too large for the HTML parser. Split it, or leave it out.") from error
 
 
 def _declared(data: bytes) -> str:

@@ -39,19 +39,11 @@ CONTAINERS = {
     "application/x-bzip2": f"{_HERE}.archive:packed_members",
     "application/x-xz": f"{_HERE}.archive:packed_members",
 }
-# These are parsed by this package's own few lines and the standard library's scanner, in time
-# and memory bounded by the file's size. All others go to the worker.
-HARMLESS = frozenset(
-    (
-        "text/plain",
-        "text/markdown",
-        "text/x-rst",
-        "text/csv",
-        "text/tab-separated-values",
-        "text/x-source",
-        "application/jsonl",
-    )
-)
+# Decoded, and not parsed.
+RAW = frozenset(("text/plain", "text/csv", "text/tab-separated-values"))
+# Parsed line by line, by a few lines of this package, in time and memory that grow with the
+# file's size and no faster. All others go to the worker.
+HARMLESS = RAW | {"text/markdown", "text/x-rst", "text/x-source", "application/jsonl"}
 
 
 def _suffixes(listed: str, kind: str) -> dict[str, str]:

@@ -7,13 +7,11 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 
-from selectolax.lexbor import LexborHTMLParser
-
 from isoflop.errors import Unreadable
 from isoflop.search.read.archive import safe_name
 from isoflop.search.read.content import Content, Draft
 from isoflop.search.read.encoding import decode
-from isoflop.search.read.html import write
+from isoflop.search.read.html import parsed, write
 
 SHOWN = ("From", "To", "Cc", "Date")
 MOST_PARTS = 1000
@@ -72,7 +70,7 @@ def _write_body(parts: list[Message], draft: Draft) -> None:
         return
     for part in own:
         if part.get_content_type() == "text/html":
-            tree = LexborHTMLParser(_text(part))
+            tree = parsed(_text(part))
             if tree.body is not None:
                 write(tree.body, draft)
 
