@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 # A sentence-transformers encoder is trained on softmax(20 * cosine), so 20 * cosine is a logit.
 COSINE_LOGITS = 20.0
 WORDS_LOGITS = 0.25  # of one point of BM25; fitted
+WORDS_LOGITS_RERANKED = 0.25  # the same before `rerank`; fitted with its own constant
 WORD_OR_MARK = re.compile(r"\w+|[^\w\s]")
 
 Row = tuple[int, float]
@@ -31,9 +32,14 @@ def strangeness(query: str, pieces: int) -> float:
 
 
 def fuse(
-    words: Sequence[Row], vectors: Sequence[Row], k: int, *, strange: float = 1.0
+    words: Sequence[Row],
+    vectors: Sequence[Row],
+    k: int,
+    *,
+    strange: float = 1.0,
+    words_logits: float = WORDS_LOGITS,
 ) -> list[Row]:
-    """The k best of two rankings, by 20 * cosine + 0.25 * strange**2 * BM25.
+    """The k best of two rankings, by 20 * cosine + words_logits * strange**2 * BM25.
 
     A softmax of cosines is what the encoder was trained for, and BM25 adds up log-odds, so both
     are logits of a passage being right, and logits of separate evidence add. What one ranking
@@ -45,6 +51,7 @@ def fuse(
         vectors: (id, cosine), best first, asked for as many rows as words was.
         k: At most so many.
         strange: `strangeness` of the query.
+        words_logits: What one point of BM25 weighs.
 
     Returns:
         (id, score), best first, ties by id.
@@ -57,7 +64,7 @@ def fuse(
     cosines, points = dict(vectors), dict(words)
     farthest = vectors[-1][1] if vectors else 0.0
     least = words[-1][1] if words and len(words) >= len(vectors) else 0.0
-    weight = WORDS_LOGITS * strange**2
+    weight = words_logits * strange**2
     scores = [
         (id, COSINE_LOGITS * cosines.get(id, farthest) + weight * points.get(id, least))
         for id in cosines.keys() | points.keys()
