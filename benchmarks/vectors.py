@@ -3,11 +3,11 @@
     python -m benchmarks.vectors --keep FOLDER --rows 1000000 --peers PYTHON
 
 Lines of prose, ten words at most, are embedded into FOLDER once, in parts, so that it can be
-stopped and gone on with; a million takes an hour or more. Queries are questions of nq and xquad,
-and lines left out. Where more rows are asked for than were embedded
-(`--embed`), the others are means of the vectors of two lines, of unit length again; the result
-says how many of each. PYTHON is an interpreter with faiss-cpu, usearch and numpy. The queries are
-others than those by which the length of the shortlist was chosen.
+stopped and gone on with; a million takes an hour or more. So are the measurements: what stands in
+FOLDER/results.jsonl is not measured again. Queries are questions of nq and xquad, and lines left
+out; others than those by which the length of the shortlist was chosen. Where more rows are asked
+for than were embedded (`--embed`), the others are means of the vectors of two lines, of unit
+length again. PYTHON is an interpreter with faiss-cpu, usearch and numpy.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ WORDS = 10
 SHARD = 8192
 TUNING = 300  # queries that the length of the shortlist was chosen by; not used here
 DEPTH = 100
-SLOW = ("isoflop-exact", "faiss-exact-fp32", "faiss-hnsw-sq8", "usearch-hnsw-i8")
 NEEDS = ("faiss-cpu", "usearch", "numpy")
 
 
@@ -44,23 +43,24 @@ def main() -> None:
     folder = Path(options.keep).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     embedded = embed(folder, options.embed)
-    results = []
+    record = folder / "results.jsonl"
+    done = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
     for rows in options.rows:
         lay_out(folder, rows, embedded)
         for name in options.systems:
-            if name in SLOW and rows > options.slow:
-                continue
-            results.append(_measured(name, folder, rows, options.peers))
-            print_row(results[-1])
+            if (name, rows) not in {(result["system"], result["rows"]) for result in done}:
+                done.append(_measured(name, folder, rows, options.peers) | {"embedded": embedded})
+                with record.open("a") as lines:
+                    lines.write(json.dumps(done[-1]) + "\n")
+                print_row(done[-1])
     result = {
         "machine": machine.describe((*machine.PACKAGES, *NEEDS)),
         "peers": _versions(options.peers),
         "width": 384,
-        "embedded_rows": embedded,
         "encoder": (folder / "encoder.txt").read_text("utf-8"),
         "queries": len(np.load(folder / "queries.npy")),
         "load_average_after": machine.load_average(),
-        "results": results,
+        "results": done,
     }
     print(f"saved {machine.save('vectors', result)}")
 
@@ -199,7 +199,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--keep", required=True, help="folder for vectors; reused")
     parser.add_argument("--embed", type=int, default=1_000_000, help="lines to embed")
     parser.add_argument("--rows", type=int, nargs="+", default=[30_000, 1_000_000])
-    parser.add_argument("--slow", type=int, default=200_000, help="most rows for the slow ones")
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
     parser.add_argument("--peers", default=sys.executable, help="Python that has the peers")
     return parser.parse_args()

@@ -20,6 +20,7 @@ from isoflop.search.tiles import TILE_ROWS, Floats, Ids
 
 EXACT_ROWS = 8192  # up to here every code is scored: under a millisecond, and nothing is missed
 SHORTLIST, SHORTLIST_PER_HIT = 1024, 32  # recall at 10 and at 100: docs/explanation/vectors.md
+FULL_WIDTH = 384  # fewer signs say less: half as many need a shortlist four times as long
 RESCORED = 16  # beyond those asked for: codes move a row by no more ranks than that
 SCAN_TILES = 16  # tiles whose signs are compared by one call: long enough, and within the cache
 SCORED_ROWS = 512  # codes turned into floats by one call, likewise
@@ -120,7 +121,8 @@ class Vectors:
 
     def _shortlist(self, query: Query, k: int, allowed: Ids | None) -> Rows:
         """Rows whose codes are worth scoring: all of a few, those nearest by signs of many."""
-        count = SHORTLIST + SHORTLIST_PER_HIT * k
+        narrow = max(1.0, FULL_WIDTH / self.width) ** 2
+        count = int(narrow * (SHORTLIST + SHORTLIST_PER_HIT * k))
         if allowed is not None:
             every = self._tiles["ids"].reshape(-1)[: self._rows]
             rows = np.flatnonzero(np.isin(every, allowed))
