@@ -124,7 +124,8 @@ def recognised(processor: Mapping[str, str]) -> str | None:
     return None
 
 
-def _processor() -> dict[str, str]:
+@cache
+def _processor() -> Mapping[str, str]:
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
     except OSError:  # not Linux: nothing is known unless the setting `machine` says so
