@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import data, machine
-from isoflop.search.encode import Encoded, Encoder
-from isoflop.search.index import Index
+from isoflop.questions import WAYS
+from isoflop.search.encoder import Encoded, Encoder
+from isoflop.search.index import DEFAULT_WAY, Index
 
-WAYS = ("bm25", "dense", "fused", "reranked")
 WARM_UP = 20
 
 
@@ -56,6 +56,7 @@ def main() -> None:
         before = machine.load_average()
         result = built | {
             "questions": len(questions),
+            "default": DEFAULT_WAY,
             "warm": warm(folder, questions),
             "cold": {way: cold(folder, questions[: options.cold], way) for way in WAYS},
             "load_average_before": before,

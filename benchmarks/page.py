@@ -121,7 +121,8 @@ def quality(result: dict[str, Any]) -> str:
         [_label(label), *(_figure(sets[name].get(label), "documents_ndcg") for name in sets)]
         for label in labels
     ]
-    parts = [f"## Ranking\n\n{QUALITY}", table(["system", *sets], rows), *verdicts(sets), ""]
+    head = f"## Ranking\n\nisoflop's default is {result['default']!r}. {QUALITY}"
+    parts = [head, table(["system", *sets], rows), *verdicts(sets, result["default"]), ""]
     for name, figures in sets.items():
         judged = [label for label in labels if "passages_ndcg" in figures.get(label, {})]
         if judged:
@@ -129,9 +130,10 @@ def quality(result: dict[str, Any]) -> str:
     return "\n".join([*parts, _where(result), ""])
 
 
-QUALITY = """nDCG@10 over documents, a document ranked where its best passage is. isoflop's default
-is "fused". Peers rank by their defaults, which are vectors alone; "cut" means by the peer's own
-splitter first. Chroma has none and is given the one its study of chunking advises.
+QUALITY = """The figures are nDCG@10 over documents. Peers rank by
+their defaults, which are vectors alone, and a document of theirs stands where its best passage is;
+"cut" means by the peer's own splitter first. Chroma has none and is given the one its study of
+chunking advises, txtai its paragraphs.
 """
 
 PASSAGES = """nDCG@10 over each system's own passages (a passage answers if it shares at least half
@@ -140,13 +142,13 @@ first 4,000 characters ranked, which does not depend on how passages are cut.
 """
 
 
-def verdicts(sets: dict[str, dict[str, dict[str, float]]]) -> list[str]:
+def verdicts(sets: dict[str, dict[str, dict[str, float]]], default: str) -> list[str]:
     """For each set, whether the default reaches the best peer and beats its own parts."""
     lines = []
     for name, figures in sets.items():
-        if "isoflop, fused" not in figures:
+        if f"isoflop, {default}" not in figures:
             continue
-        own = figures["isoflop, fused"]["documents_ndcg"]
+        own = figures[f"isoflop, {default}"]["documents_ndcg"]
         parts = max(figures[f"isoflop, {way}"]["documents_ndcg"] for way in ("bm25", "dense"))
         rivals = {k: v["documents_ndcg"] for k, v in figures.items() if not k.startswith("isoflop")}
         best = max(rivals, key=lambda label: rivals[label]) if rivals else None
@@ -198,7 +200,8 @@ def latency(result: dict[str, Any]) -> str:
             "## A question\n",
             f"{result['counts']['passages']:,} passages, {result['questions']} questions, ten "
             "passages each. Medians, 95th percentile in brackets; cold is `isoflop search` in a "
-            f"new process, with processor seconds in brackets. {_where(result)}\n",
+            "new process, with processor seconds in brackets. isoflop's default is "
+            f"{result['default']!r}. {_where(result)}\n",
             table(["way", "warm, ms", "search alone, ms", "cold, s"], rows),
             f"Embedding a question takes {_median_p95(warm['embedding'])} ms; the process holds at "
             f"most {warm['peak_bytes'] / 2**20:,.0f} MiB.\n",
@@ -249,7 +252,7 @@ def _where(result: dict[str, Any]) -> str:
 
 def _verdict(what: str, value: float, bar: float, unit: str) -> str:
     reached = "reached" if value < bar else "**missed**"
-    return f"- {what}, by default: {value:.2f} {unit}. Bar {bar:g} {unit}: {reached}."
+    return f"- {what}: {value:.2f} {unit}. Bar {bar:g} {unit}: {reached}."
 
 
 def _median_p95(times: dict[str, float]) -> str:

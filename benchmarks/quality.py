@@ -4,8 +4,8 @@
     python -m benchmarks.quality --systems isoflop --sets nq     # the other figures are kept
 
 Documents are paragraphs (xquad), encyclopedia passages (nq), five Markdown files (chunks) and
-four filings (pdf). A document ranks where its best passage does. Peers get whole paragraphs, and
-paragraphs cut by their own splitter besides; longer documents are always cut by their splitter,
+four filings (pdf). A peer's document ranks where its best passage does. Peers get whole paragraphs,
+and paragraphs cut by their own splitter besides; longer documents are always cut by their splitter,
 filings after their text was read as isoflop's PDF library reads it. On chunks, passages are judged
 too: by nDCG@10 over each system's own passages, and by the share of the reference text within the
 first 4,000 characters ranked, which does not depend on how passages are cut.
@@ -28,9 +28,10 @@ from benchmarks import data, machine, ranking
 from benchmarks.data import Collection, Span
 from benchmarks.peers.environment import FOLDER, PEERS
 from benchmarks.peers.work import work
+from isoflop.questions import WAYS
+from isoflop.search.index import DEFAULT_WAY, Index
 
 DEPTH = 100
-WAYS = ("bm25", "dense", "fused", "reranked")
 # longer documents cannot be embedded whole, and encyclopedia passages are short already
 CUTS = {"xquad-en": (False, True), "xquad-de": (False, True), "nq": (False,)}
 MEMORY = FOLDER / "vectors.npz"
@@ -158,8 +159,6 @@ def _by_question(collection: Collection, rows: list[list[Span]]) -> dict[str, li
 
 
 def _pieces(documents: Path) -> list[Span]:
-    from isoflop.search.index import Index
-
     index = Index.open(documents)
     pieces = [(piece.document, piece.start, piece.stop) for piece in index.passages()]
     index.close()
@@ -190,7 +189,7 @@ def _kept() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _save(kept: dict[str, dict[str, dict[str, Any]]]) -> None:
-    machine.save("quality", {"depth": DEPTH, "sets": kept})
+    machine.save("quality", {"depth": DEPTH, "default": DEFAULT_WAY, "sets": kept})
 
 
 def _options() -> argparse.Namespace:
