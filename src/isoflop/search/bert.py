@@ -55,6 +55,7 @@ class BertEncoder:
             prepared.any_length, 1
         )  # loads sooner, for a process that asks once
         self._full_length = _Graph(prepared.full_length, self._threads)
+        self._last: tuple[str, _Batch, np.ndarray] | None = None
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """One unit vector per text, the mean over its tokens; bit-equal in whatever company."""
@@ -90,14 +91,24 @@ class BertEncoder:
 
         One more batch is under way than there are threads, so that all threads work while the
         rows of the oldest are read.
+        A single text is a question, which is embedded first and then looked at token by token:
+        what was computed of the last one is kept.
         """
+        alone = texts[0] if len(texts) == 1 else None
+        last = self._last
+        if last is not None and alone == last[0]:
+            yield last[1], last[2]
+            return
         running: deque[tuple[_Batch, _Graph, Any]] = deque()
         for batch in self._batches(texts):
             if len(running) > self._threads:
                 yield from _finished(running.popleft())
-            running.append((batch, *self._start(batch, alone=len(texts) == 1)))
+            running.append((batch, *self._start(batch, alone=alone is not None)))
         while running:
-            yield from _finished(running.popleft())
+            for batch, rows in _finished(running.popleft()):
+                if alone is not None:
+                    self._last = (alone, batch, rows.copy())
+                yield batch, rows
 
     def _batches(self, texts: Sequence[str]) -> Iterator[_Batch]:
         """Longest first, so that no thread is left with a long text at the end."""
