@@ -128,6 +128,11 @@ def test_a_long_paragraph_is_cut_between_sentences() -> None:
     assert all(passage.text.endswith(". ") for passage in cut)
 
 
+def test_sentences_that_begin_in_lower_case_are_not_cut_either() -> None:
+    for passage in passages(made(SENTENCE.lower() * 40), words, most_tokens=100):
+        assert passage.text.endswith(". ")
+
+
 def test_no_passage_is_a_leftover_of_a_few_words() -> None:
     for sentences in range(5, 40):
         cut = passages(made(SENTENCE * sentences), words, most_tokens=100)

@@ -33,8 +33,10 @@ PARAGRAPH_END = re.compile(r"\n[ \t]*\n\s*")
 ITEM = re.compile(r"\n(?=[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t])")
 SENTENCE_END = re.compile(
     r"(?<!\b[A-Z])(?<!\b[DMS][rt])(?<!\bMrs)(?<!\be\.g)(?<!\bi\.e)(?<!\bcf)(?<!\bvs)(?<!\bNo)"
-    r"[.!?…][\"'”’»)\]]{0,4}\s+(?=[^\sa-z])|[。！？][」』”’）]{0,4}\s*"  # noqa: RUF001
+    r"[.!?…][\"'”’»)\]]{0,4}\s+(?=[^\sa-z])|[。！？][」』”’）]{0,4}\s*"  # noqa: RUF001 - the marks are meant
 )
+# Where sentences begin in lower case, any stop will do.
+STOP = re.compile(r"[.!?…][\"'”’»)\]]{0,4}\s+")  # noqa: RUF001 - the marks are meant
 LINE_END = re.compile(r"\n\s*")
 WORD_END = re.compile(r"\s+")
 THOUGHTS = (PARAGRAPH_END, ITEM, SENTENCE_END)
@@ -266,7 +268,7 @@ class _Cutter:
         cut = (
             _last_end(self.text, low, high, THOUGHTS)
             or _last_end(self.text, early, low, THOUGHTS)
-            or _last_end(self.text, low, high, LINES)
+            or _last_end(self.text, low, high, (STOP, *LINES))
             or high
         )
         block = self._block_around(cut)
