@@ -37,6 +37,12 @@ def test_entries_items_and_rows_are_quoted_though_they_are_short() -> None:
     assert quotes(text) == ["- rye bread", "- almond buns", "Telephone: 12", "bread | 3.20", "end"]
 
 
+def test_the_head_of_a_table_is_not_quoted_and_its_rows_are() -> None:
+    text = "| grid | g per kWh |\n|------|----------:|\n| Poland | 662 |\n| France | 56 |\n"
+    assert quotes(text) == ["| Poland | 662 |", "| France | 56 |"]
+    assert titles(passage(text)) == "| grid | g per kWh |"
+
+
 def test_a_question_is_no_answer() -> None:
     assert quotes("When does it open? It opens at six.") == ["It opens at six."]
 

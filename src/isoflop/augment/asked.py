@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-WORD = re.compile(r"\w+")
+WORD = re.compile(r"[^\W_]+")
 STEM = 6  # letters that are compared; endings of longer words are cut off
 
 

@@ -10,10 +10,11 @@ from isoflop.documents import Passage
 
 MOST_CHARACTERS = 600  # of a quote; a longer sentence is cut into pieces
 TITLE_CHARACTERS = 100  # a longer line is no title
-MARKS = "#=-~*^\"'`+:._ \t\n"
+MARKS = "#=-~*^\"'`+:._| \t\n"
 # No list item, no entry ("Telephone: 12"), no table row.
 TITLE = re.compile(r"(?![-*+•]\s|\(?\w{1,3}[.)]\s)[^:|\t\n]*[\w)]")
 BLANK_LINE = re.compile(r"[ \t]*\n[ \t]*\n\s*\S")
+TABLE_RULE = re.compile(r"[ \t]*\n[ \t]*\|?[ :|+-]*--[ :|+-]*$", re.MULTILINE)
 CLAUSE_END = re.compile(r"[;:,)\]–—|]\s")
 WORD_END = re.compile(r"\s")
 
@@ -21,8 +22,8 @@ WORD_END = re.compile(r"\s")
 def quotable(passage: Passage) -> list[Span]:
     """The sentences of a passage that can answer something, in order.
 
-    Left out are headings, titles, rules and questions: they are near to a question without
-    answering it. A sentence too long to quote is cut into pieces at its clauses.
+    Left out are headings, titles, heads of tables, rules and questions: they are near to a
+    question without answering it. A sentence too long to quote is cut into pieces at its clauses.
 
     Returns:
         (start, stop) in the passage's text.
@@ -46,8 +47,8 @@ def titles(passage: Passage) -> str:
 
 
 def _is_title(text: str, start: int, stop: int) -> bool:
-    """Whether it is marked as a heading, or a short line by itself above more text."""
-    if text.startswith("#", start):
+    """Whether it is a heading, the head of a table, or a short line by itself above more text."""
+    if text.startswith("#", start) or ("|" in text[start:stop] and TABLE_RULE.match(text, stop)):
         return True
     before = text[max(0, start - TITLE_CHARACTERS) : start]
     return (
