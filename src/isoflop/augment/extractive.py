@@ -38,8 +38,8 @@ WEIGHTS = {
 CONFIDENCE = {"late interaction": 11.7, "passage cosine": 4.9, "passage words": 2.5}
 CONSTANT = -10.1
 THRESHOLD = 0.24  # confidence below which the documents are said not to answer
-# Chosen: a further quote may have e**3 = 20 times less probability than the best.
-FARTHEST = 3.0
+# Chosen: a further quote may have e**4 = 55 times less probability than the best.
+FARTHEST = 4.0
 ALIKE = 0.8  # share of common words from which on a quote says nothing new
 
 
