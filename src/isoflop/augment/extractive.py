@@ -22,22 +22,22 @@ PASSAGES = 6  # read for one answer: more take longer and answer no more
 # Fitted by benchmarks/extractive.py, and explained in docs/explanation/extractive.md.
 # Score of a sentence: what each feature of `evidence` adds, times its value.
 WEIGHTS = {
-    "passage cosine": 14.0,
-    "late interaction": 8.3,
-    "weakest match": 4.1,
-    "passage words": 3.2,
-    "words": 2.9,
-    "topic words": -1.1,
+    "passage cosine": 14.2,
+    "late interaction": 9.5,
+    "weakest match": 3.6,
+    "passage words": 3.3,
+    "words": 2.5,
+    "topic words": -1.2,
     "words before": 1.1,
-    "words after": 1.7,
-    "number": 2.9,
-    "date": 2.6,
-    "person": 3.0,
+    "words after": 1.5,
+    "number": 2.8,
+    "date": 2.7,
+    "person": 3.5,
 }
 # Logit of the confidence: what the highest value of a feature over all sentences adds.
-CONFIDENCE = {"late interaction": 11.7, "passage cosine": 4.9, "passage words": 2.5}
-CONSTANT = -10.1
-THRESHOLD = 0.24  # confidence below which the documents are said not to answer
+CONFIDENCE = {"late interaction": 13.6, "passage cosine": 4.8, "passage words": 2.2}
+CONSTANT = -11.0
+THRESHOLD = 0.23  # confidence below which the documents are said not to answer
 # Chosen: a further quote may have e**4 = 55 times less probability than the best.
 FARTHEST = 4.0
 ALIKE = 0.8  # share of common words from which on a quote says nothing new
