@@ -334,3 +334,14 @@ def test_a_read_only_disk_can_be_searched_but_not_written(documents: Path, minil
     ]  # fmt: skip
     assert "--into DIR" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_the_limit_of_a_file_s_size_is_a_setting(
+    documents: Path, minilm: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (documents / "long.txt").write_text("A line of a long report.\n" * 100)
+    (documents / "page.html").write_text("<p>A line of a long page.</p>" * 100)
+    monkeypatch.setenv("ISOFLOP_MOST_FILE_BYTES", "1000")
+    _, update = updated(documents, minilm)
+    assert {name for name, _ in update.refused} == {"long.txt", "page.html"}
+    assert all("over the limit" in reason for _, reason in update.refused)

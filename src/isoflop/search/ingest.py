@@ -33,7 +33,8 @@ class Ingest:
     def read(self, files: Sequence[Found]) -> None:
         """Read files and store what is in them, some at a time."""
         known = self.truth.next_files()
-        with Reading() as reading:
+        most_bytes = int(setting("most_file_bytes").value or 0)
+        with Reading(most_bytes=most_bytes) as reading:
             for start in range(0, len(files), COMMIT_FILES):
                 with self.truth.transaction():
                     for found in files[start : start + COMMIT_FILES]:

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from isoflop.documents import Document, Span
-from isoflop.search.read import START_BYTES, Refusal, read
+from isoflop.search.read import MOST_BYTES, START_BYTES, Refusal, read
 from isoflop.search.read.kinds import HARMLESS, RAW, REFUSED, kind_of_name, kind_of_start
 from isoflop.search.walk import Found
 
@@ -48,9 +48,16 @@ class Reading:
     ```
     """
 
-    def __init__(self, *, seconds: float = SECONDS, memory_bytes: int = MEMORY_BYTES):
+    def __init__(
+        self,
+        *,
+        seconds: float = SECONDS,
+        memory_bytes: int = MEMORY_BYTES,
+        most_bytes: int = MOST_BYTES,
+    ):
         self.seconds = seconds
         self.memory_bytes = memory_bytes
+        self.most_bytes = most_bytes
         self.worker: _Worker | None = None
 
     def __enter__(self) -> Self:
@@ -71,13 +78,13 @@ class Reading:
         is refused with that reason, and the next one gets a fresh worker.
         """
         if not is_risky(found):
-            return list(read(found.path, found.id))
+            return list(read(found.path, found.id, most_bytes=self.most_bytes))
         if self.worker is None:
             self.worker = _Worker(self.memory_bytes)
         seconds = self.seconds + SECONDS_PER_MEGABYTE * found.bytes / 1e6
         results: list[Document | Refusal] = []
         try:
-            results.extend(self.worker.read(found, seconds))
+            results.extend(self.worker.read(found, seconds, self.most_bytes))
         except _Stopped as reason:
             self._stop()
             results.append(Refusal(found.id, str(reason)))
@@ -129,13 +136,13 @@ class _Worker:
         self.selector.register(self.answers, selectors.EVENT_READ)
         self.started = False
 
-    def read(self, found: Found, seconds: float) -> Iterator[Document | Refusal]:
+    def read(self, found: Found, seconds: float, most_bytes: int) -> Iterator[Document | Refusal]:
         """What the worker makes of a file.
 
         Raises:
             _Stopped: If it crashed or took too long.
         """
-        request = {"path": os.fspath(found.path), "id": found.id}
+        request = {"path": os.fspath(found.path), "id": found.id, "most_bytes": most_bytes}
         if not self.started:  # its limit of time begins when it has loaded its libraries
             self._answer(time.monotonic() + STARTING_SECONDS, STARTING_SECONDS)
             self.started = True
@@ -219,7 +226,8 @@ def work() -> None:
     while header := requests.read(LENGTH.size):
         request = json.loads(requests.read(LENGTH.unpack(header)[0]))
         try:
-            for result in read(Path(request["path"]), request["id"]):
+            path, most_bytes = Path(request["path"]), request["most_bytes"]
+            for result in read(path, request["id"], most_bytes=most_bytes):
                 _send(answers, _packed(result))
         except MemoryError:
             _send(answers, _packed(_too_large(request["id"], memory_bytes)))

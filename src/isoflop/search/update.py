@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from isoflop.search.encode import Encoder
     from isoflop.search.ingest import Ingest
 
-RECIPE = "passages 1"  # a new number when the same file would be cut or stored differently
+RECIPE = "passages 2"  # a new number when the same file would be cut or stored differently
 SETTLED_NS = 2_000_000_000  # a file changed this shortly before it was read is looked at again
 
 
