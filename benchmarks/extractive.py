@@ -34,6 +34,7 @@ import numpy as np
 
 from benchmarks import data, machine
 from benchmarks.data import Collection, Span
+from benchmarks.extractive_fit import Candidates, Case, Fitted, fitted, logit
 from isoflop.augment import extractive
 from isoflop.augment.evidence import FEATURES, evidence
 from isoflop.questions import Hit, Question
@@ -41,44 +42,9 @@ from isoflop.search.encoder import Encoder
 from isoflop.search.index import Index
 
 DEPTH = 60  # hits searched, so that enough are left when an article is struck out
-ANSWERED = 0.95  # share of the fitting questions that the threshold lets through
-RIDGE = 1e-3  # on standardised features
 FOLDS = 2
 EVERY = {"nq": 3}  # of so many questions one is asked, to save time; all passages are there
 SETS = ("xquad-en", "nq", "xquad-de", "chunks")
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The sentences found for one question.
-
-    Attributes:
-        features: (sentences, FEATURES).
-        right: Those in the right place that hold the answer.
-        holds: Those that hold an accepted answer, wherever they stand.
-    """
-
-    features: np.ndarray
-    right: np.ndarray
-    holds: np.ndarray
-
-
-@dataclass(frozen=True)
-class Case:
-    """A question with what was found for it, with and without its article in the index."""
-
-    cluster: str
-    found: Candidates
-    left_out: Candidates
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """Constants: of the score, of the confidence, the threshold on the latter's logit."""
-
-    weights: np.ndarray
-    confidence: np.ndarray
-    threshold: float
 
 
 @dataclass
@@ -113,16 +79,18 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for what was found, to start from")
     options = parser.parse_args()
     cases = {name: _kept(name, options.keep) for name in SETS}
-    folds = _folds(cases["nq"], cases["xquad-en"])
+    xquad, natural = cases["xquad-en"], cases["nq"]
+    folds = _folds(natural, xquad)
     result: dict[str, Any] = {
-        "fitted on": "nq and one half of the articles of xquad-en; measured on the other half",
-        "xquad-en": _crossed(folds, cases["xquad-en"]),
-        "shipped, xquad-en, half not fitted on": judged(shipped(), cases["xquad-en"], half=1),
+        "xquad-en, fitted on nq and the other half": _crossed(folds, xquad),
+        "nq, fitted on xquad-en and the other half": _crossed(_folds(xquad, natural), natural),
+        "xquad-en, fitted on nq alone": judged(fitted([natural]), xquad),
+        "nq, fitted on xquad-en alone": judged(fitted([xquad]), natural),
+        "xquad-en, second half, as shipped": judged(shipped(), xquad, half=1),
+        "xquad-de, as shipped": judged(shipped(), cases["xquad-de"]),
+        "chunks, as shipped": judged(shipped(), cases["chunks"]),
+        "one selection": timed(),
     }
-    for name in SETS:
-        if name != "xquad-en":
-            note = ", fitted on" if name == "nq" else ""
-            result[f"shipped, {name}{note}"] = judged(shipped(), cases[name])
     machine.save("extractive", result)
     print(json.dumps(result, indent=1))
     if options.fit:
@@ -168,6 +136,28 @@ def gathered(name: str) -> list[Case]:
                 print(f"{name}: {number} of {len(asked)}", file=sys.stderr, flush=True)
         index.close()
     return cases
+
+
+def timed(count: int = 100) -> dict[str, float]:
+    """What choosing the quotes takes when the passages are found: medians over some questions."""
+    collection = data.collection("xquad-en")
+    texts = list(collection.questions.values())
+    with tempfile.TemporaryDirectory() as place:
+        collection.write(Path(place))
+        index = Index.open(place)
+        index.update()
+        rows = []
+        for text in texts[:: len(texts) // count]:
+            hits = index.search(text, extractive.PASSAGES)
+            wall, processor = time.perf_counter(), time.process_time()
+            chosen = extractive.select(text, hits, index.encoder)
+            spent = time.perf_counter() - wall, time.process_time() - processor
+            rows.append((*spent, len(chosen.citations), chosen.tokens, chosen.flops or 0))
+        index.close()
+    names = ("seconds", "processor seconds", "quotes", "tokens", "flops")
+    medians = dict(zip(names, np.median(rows, axis=0).tolist(), strict=True))
+    fastest = np.min(rows, axis=0).tolist()
+    return medians | {"fastest seconds": fastest[0], "mean quotes": float(np.mean(rows, 0)[2])}
 
 
 def candidates(
@@ -243,79 +233,6 @@ def _folds(always: list[Case], dealt: list[Case]) -> list[Fitted]:
     ]
 
 
-def fitted(sets: Sequence[Sequence[Case]]) -> Fitted:
-    """Constants fitted on these sets, each weighing the same.
-
-    The threshold lets `ANSWERED` of every set through: the lowest that one of them needs.
-    """
-    cases = [case for cases in sets for case in cases]
-    shares = np.array([1 / len(cases) / len(sets) for cases in sets for _ in cases])
-    weights = fitted_weights([case.found for case in cases], shares)
-    confidence = fitted_confidence(cases, shares)
-    thresholds = [
-        np.quantile([_logit(confidence, case.found) for case in cases], 1 - ANSWERED)
-        for cases in sets
-    ]
-    return Fitted(weights, confidence, float(min(thresholds)))
-
-
-def fitted_weights(found: Sequence[Candidates], shares: np.ndarray, steps: int = 400) -> np.ndarray:
-    """Weights under which right sentences get most of the probability, question by question.
-
-    Minimises the mean of -log(sum over right sentences of the softmax of the scores), with a
-    ridge, by Adam. Questions for which no right sentence was found are left out.
-    """
-    answerable = np.array([one.right.any() for one in found])
-    useful = [one for one, kept in zip(found, answerable, strict=True) if kept]
-    each = shares[answerable] / shares[answerable].sum()
-    features = np.concatenate([one.features for one in useful])
-    right = np.concatenate([one.right for one in useful]).astype(float)
-    sizes = np.array([len(one.right) for one in useful])
-    starts, group = np.cumsum(sizes) - sizes, np.repeat(np.arange(len(sizes)), sizes)
-    spread = features.std(axis=0) + 1e-9
-    scaled = (features - features.mean(axis=0)) / spread
-    weights, mean, square = (np.zeros(features.shape[1]) for _ in range(3))
-    for step in range(1, steps + 1):
-        scores = scaled @ weights
-        raised = np.exp(scores - np.maximum.reduceat(scores, starts)[group])
-        all_share = raised / np.add.reduceat(raised, starts)[group]
-        right_share = raised * right / np.add.reduceat(raised * right, starts)[group]
-        missing = (all_share - right_share) * each[group]
-        gradient = missing @ scaled + 2 * RIDGE * weights
-        mean, square = 0.9 * mean + 0.1 * gradient, 0.99 * square + 0.01 * gradient**2
-        rate = 0.05 if step < steps * 2 / 3 else 0.01
-        weights -= rate * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.99**step)) + 1e-8)
-    return weights / spread
-
-
-def fitted_confidence(cases: Sequence[Case], shares: np.ndarray, steps: int = 30) -> np.ndarray:
-    """Weights of `extractive.CONFIDENCE` and the constant: logistic regression by Newton steps."""
-    each = np.repeat(shares, 2) / shares.sum() / 2
-    rows = np.array([_best(one) for case in cases for one in (case.found, case.left_out)])
-    answers = np.tile([1.0, 0.0], len(cases))
-    centre, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-9
-    scaled = np.c_[(rows - centre) / spread, np.ones(len(rows))]
-    weights = np.zeros(scaled.shape[1])
-    ridge = RIDGE * np.r_[np.ones(len(weights) - 1), 0]
-    for _ in range(steps):
-        chance = 1 / (1 + np.exp(-scaled @ weights))
-        gradient = scaled.T @ (each * (chance - answers)) + ridge * weights
-        curve = (scaled.T * (each * chance * (1 - chance))) @ scaled + np.diag(ridge)
-        weights -= np.linalg.solve(curve, gradient)
-    slopes = weights[:-1] / spread
-    return np.r_[slopes, weights[-1] - slopes @ centre]
-
-
-def _best(found: Candidates) -> np.ndarray:
-    """The highest value of each feature that the confidence is made of."""
-    columns = [FEATURES.index(name) for name in extractive.CONFIDENCE]
-    return found.features[:, columns].max(axis=0, initial=0)
-
-
-def _logit(confidence: np.ndarray, found: Candidates) -> float:
-    return float(_best(found) @ confidence[:-1] + confidence[-1])
-
-
 def shipped() -> Fitted:
     """The constants as they stand in the package."""
     return Fitted(
@@ -348,8 +265,8 @@ def _outcome(constants: Fitted, case: Case) -> tuple[bool, ...]:
     order = np.argsort(-scores, kind="stable")
     order = order[scores[order] >= scores.max(initial=-np.inf) - extractive.FARTHEST]  # as quoted
     holds, right = case.found.holds[order], case.found.right[order]
-    answered = _logit(constants.confidence, case.found) >= constants.threshold
-    refused = _logit(constants.confidence, case.left_out) < constants.threshold
+    answered = logit(constants.confidence, case.found) >= constants.threshold
+    refused = logit(constants.confidence, case.left_out) < constants.threshold
     first, second = bool(holds[:1].any()), bool(holds[:2].any())
     place = bool(right[:1].any())
     return first, second, place, answered, refused, answered and first, answered and second

@@ -95,7 +95,8 @@ def indexing(result: dict[str, Any]) -> str:
             f"({_label(ratios['best_peer'])}) in wall time (rounds: {rounds}), "
             f"{ratios['processor']:.2f} times in processor time. Bar {BARS['indexing']}: {reached}."
         )
-    return "\n".join([*lines, _share_of_peak(result)])
+    note = [f"- {result['note']}"] if "note" in result else []
+    return "\n".join([*lines, *note, _share_of_peak(result)])
 
 
 def _share_of_peak(result: dict[str, Any]) -> str:

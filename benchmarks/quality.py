@@ -40,17 +40,21 @@ MEMORY = FOLDER / "vectors.npz"
 def main() -> None:
     """Rank, judge, save and print."""
     options = _options()
-    kept = _kept()
     for name in options.sets:
         collection = data.collection(name)
-        figures = kept.setdefault(name, {})
         for system in options.systems:
             print(f"{name}: {system}", file=sys.stderr, flush=True)
             measured = ours(collection) if system == "isoflop" else theirs(collection, system)
-            for label, entry in measured.items():
-                figures[label] = entry | {"date": machine.describe(())["date"]}
-            _save(kept)
-    print_table(kept)
+            record(name, measured)
+    print_table(_kept())
+
+
+def record(name: str, measured: dict[str, dict[str, Any]]) -> None:
+    """Put these figures of a set among those already saved, each with its date and commit."""
+    kept, when = _kept(), machine.describe(())
+    for label, entry in measured.items():
+        kept.setdefault(name, {})[label] = entry | {"date": when["date"], "commit": when["commit"]}
+    machine.save("quality", {"depth": DEPTH, "default": DEFAULT_WAY, "sets": kept})
 
 
 def theirs(collection: Collection, peer: str) -> dict[str, dict[str, Any]]:
@@ -186,10 +190,6 @@ def _isoflop(*arguments: object) -> None:
 def _kept() -> dict[str, dict[str, dict[str, Any]]]:
     path = machine.RESULTS / "quality.json"
     return json.loads(path.read_text(encoding="utf-8"))["sets"] if path.exists() else {}
-
-
-def _save(kept: dict[str, dict[str, dict[str, Any]]]) -> None:
-    machine.save("quality", {"depth": DEPTH, "default": DEFAULT_WAY, "sets": kept})
 
 
 def _options() -> argparse.Namespace:
