@@ -188,13 +188,15 @@ def latency(result: dict[str, Any]) -> str:
         ]
         for way in result["cold"]
     ]
-    default = "fused"
+    judged = (
+        ("question to passages", warm["whole"], BARS["warm"], "ms"),
+        ("search alone", warm["search_alone"], BARS["search_alone"], "ms"),
+        ("cold from the shell", result["cold"], BARS["cold"], "s"),
+    )
     reached = [
-        _verdict("question to passages", warm["whole"][default]["median"], BARS["warm"], "ms"),
-        _verdict(
-            "search alone", warm["search_alone"][default]["median"], BARS["search_alone"], "ms"
-        ),
-        _verdict("cold from the shell", result["cold"][default]["median"], BARS["cold"], "s"),
+        _verdict(f"{what}, {way}", times[way]["median"], bar, unit)
+        for way in dict.fromkeys((result["default"], "fused"))
+        for what, times, bar, unit in judged
     ]
     return "\n".join(
         [
