@@ -53,7 +53,9 @@ def pull(name: str) -> None:
     """
     from isoflop.search import weights
     from isoflop.search.encode import load
+    from isoflop.search.rerank import Pieces
 
     folder = weights.pull(weights.pinned(name))
     encoder = load(name)
+    Pieces.load(encoder)
     note(f"{name} is ready ({encoder.name}), from {folder}")
