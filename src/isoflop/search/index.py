@@ -11,6 +11,7 @@ from isoflop import catalog
 from isoflop.bill import Bill
 from isoflop.documents import Passage
 from isoflop.errors import DamagedIndex, UsageError, did_you_mean
+from isoflop.machine import Machine
 from isoflop.meter import measured
 from isoflop.plan.price import run_bill
 from isoflop.questions import WAYS, Hit, Way
@@ -72,6 +73,7 @@ class Index:
     _state: _State | None = field(default=None, repr=False)
     _encoder: "Encoder | None" = field(default=None, repr=False)
     _pieces: "Pieces | None" = field(default=None, repr=False)
+    _machine: Machine | None = field(default=None, repr=False)
 
     @classmethod
     def open(
@@ -208,8 +210,9 @@ class Index:
             passages = truth.passages([id for id, _ in ranked], state.generation)
         hits = [Hit(passages[id], score, by) for id, score in ranked if id in passages]
         hits.sort(key=lambda hit: (-hit.score, hit.passage.document, hit.passage.start))
+        self._machine = self._machine or catalog.this_machine()
         bill = run_bill(
-            catalog.this_machine(),
+            self._machine,
             seconds=reading.seconds,
             joules=reading.joules,
             flops=ranking.work.flops,
