@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 
 from isoflop.search import checkpoint, weights
 from isoflop.search.encoder import Encoder
+from isoflop.search.interaction import products
 from isoflop.settings import cache_folder
 
 INTERACTION_LOGITS = 0.6  # of a question word of rarity 1 that the passage has; fitted
@@ -171,10 +172,9 @@ def interaction(
     met = np.zeros(len(passages), np.float32)
     if not len(rows):
         return met
-    # One small product a passage: too small for BLAS to wake, and wait for, its other threads.
     for place, passage in enumerate(passages):
         if len(passage):
-            similar = rows @ pieces.table[passage].T  # (question tokens, pieces)
+            similar = products(rows, pieces.table[passage])  # (question tokens, pieces)
             met[place] = importance @ similar.max(axis=1)
     return met
 
