@@ -23,7 +23,7 @@ def test_the_wheel_holds_data_and_licence_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for name in (
         "isoflop/py.typed",
-        "isoflop/catalog/machines.toml",
+        "isoflop/catalog/accelerators.toml",
         "isoflop/handbook/scaling-laws.md",
         "isoflop/measure/handbook_questions.jsonl",
     ):

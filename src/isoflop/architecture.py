@@ -1,6 +1,80 @@
-"""The shape of a transformer: what parameters and FLOPs are counted from."""
+"""The shape of a transformer: what parameters, FLOPs and memory are counted from."""
 
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Experts:
+    """A mixture of experts in place of the feed-forward layer.
+
+    Attributes:
+        count: Routed experts in a layer.
+        active: Routed experts a token goes through.
+        hidden: Width of one routed expert.
+        shared_hidden: Width of all shared experts of a layer together; 0 for none.
+        layers: Layers with experts; the others have a feed-forward layer of the architecture's
+            `hidden` width. None for all.
+        shared_gate: Whether the shared expert has a gate of its own (width parameters).
+    """
+
+    count: int
+    active: int
+    hidden: int
+    shared_hidden: int = 0
+    layers: int | None = None
+    shared_gate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Latent:
+    """Multi-head latent attention: keys and values are kept as one low-rank vector a token.
+
+    Attributes:
+        query_rank: Rank of the query projection; 0 where queries are projected directly.
+        kv_rank: Rank of keys and values together, kept in the cache.
+        nope_width: Per head, of query and key without position.
+        rope_width: Per query head with position; the key's is shared by all heads and cached.
+        value_width: Per head.
+
+    Source:
+        DeepSeek-V2, arXiv:2405.04434, section 2.1.
+    """
+
+    query_rank: int
+    kv_rank: int
+    nope_width: int
+    rope_width: int
+    value_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Sliding-window attention in some layers.
+
+    Attributes:
+        tokens: A token attends to so many tokens, itself included.
+        layers: How many layers do; the other attention layers attend to everything.
+    """
+
+    tokens: int
+    layers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrent:
+    """Layers that keep a state of constant size instead of keys and values.
+
+    Attributes:
+        layers: How many of the architecture's layers are of this kind.
+        parameters: Matrix parameters of one such mixer, in place of attention's.
+        state_values: Numbers kept per sequence and layer, convolution windows included.
+        flops_per_token: Beyond 2 for each parameter: the recurrence itself.
+    """
+
+    layers: int
+    parameters: int
+    state_values: int
+    flops_per_token: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +85,7 @@ class Architecture:
         layers: Blocks.
         width: Of the residual stream.
         heads: Query heads per layer.
-        hidden: Width of the feed-forward layer.
+        hidden: Width of the feed-forward layer (of the dense layers, where there are experts).
         vocabulary: Tokens in the embedding table.
         kv_heads: Key and value heads; None for as many as `heads`.
         head_width: None for width / heads.
@@ -21,6 +95,14 @@ class Architecture:
         segments: Rows of a segment table (BERT); 0 for none.
         tied: Whether the output head shares the embedding table; None for no head (encoders).
         biases: Whether the matrices have biases.
+        qkv_biases: Whether queries, keys and values alone have biases.
+        experts: Mixture of experts, if any.
+        latent: Multi-head latent attention, if any.
+        window: Sliding-window layers, if any.
+        recurrent: Layers without attention, if any.
+        other_parameters: Counted from the published module and not by the fields above (norms of
+            queries and keys, routers' biases, extra heads); included in the total.
+        context: Longest published context, in tokens; None if unknown.
     """
 
     layers: int
@@ -36,11 +118,20 @@ class Architecture:
     segments: int = 0
     tied: bool | None = True
     biases: bool = False
+    qkv_biases: bool = False
+    experts: Experts | None = None
+    latent: Latent | None = None
+    window: Window | None = None
+    recurrent: Recurrent | None = None
+    other_parameters: int = 0
+    context: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("layers", "width", "heads", "hidden", "vocabulary"):
+        for name in ("layers", "width", "heads", "vocabulary"):
             if getattr(self, name) < 1:
                 raise ValueError(f"an architecture needs {name} >= 1, got {getattr(self, name)}")
+        if self.hidden < (0 if self.experts else 1):
+            raise ValueError(f"an architecture needs hidden >= 1, got {self.hidden}")
 
     @property
     def query_width(self) -> int:
@@ -53,7 +144,86 @@ class Architecture:
         return (self.kv_heads or self.heads) * (self.head_width or self.width // self.heads)
 
     @property
+    def attention_layers(self) -> int:
+        """Layers with keys and values."""
+        return self.layers - (self.recurrent.layers if self.recurrent else 0)
+
+    @property
+    def window_layers(self) -> int:
+        """Of those, layers that attend to a window only."""
+        return self.window.layers if self.window else 0
+
+    @property
+    def expert_layers(self) -> int:
+        """Layers with a mixture of experts."""
+        if self.experts is None:
+            return 0
+        return self.layers if self.experts.layers is None else self.experts.layers
+
+    @property
+    def attention_parameters(self) -> int:
+        """Entries of the matrices of one attention layer, biases and norms left out."""
+        if (m := self.latent) is None:
+            return self.width * (2 * self.query_width + 2 * self.kv_width)
+        queries = self.heads * (m.nope_width + m.rope_width)
+        into = self.width * queries
+        if m.query_rank:
+            into = m.query_rank * (self.width + queries)
+        kept = self.width * (m.kv_rank + m.rope_width)
+        out_of = m.kv_rank * self.heads * (m.nope_width + m.value_width)
+        return into + kept + out_of + self.heads * m.value_width * self.width
+
+    @property
+    def feed_forward_parameters(self) -> int:
+        """Entries of the matrices of one dense feed-forward layer."""
+        return self._matrices * self.width * self.hidden
+
+    @property
+    def expert_layer_parameters(self) -> int:
+        """Entries of one layer's experts, shared ones and router."""
+        if (e := self.experts) is None:
+            return 0
+        widths = e.count * e.hidden + e.shared_hidden
+        return self._matrices * self.width * widths + self._routing(e)
+
+    @property
+    def active_expert_layer_parameters(self) -> int:
+        """Of those, entries that one token is multiplied with."""
+        if (e := self.experts) is None:
+            return 0
+        widths = e.active * e.hidden + e.shared_hidden
+        return self._matrices * self.width * widths + self._routing(e)
+
+    @property
     def matrix_parameters_per_layer(self) -> int:
-        """Entries of one layer's attention and feed-forward matrices, biases and norms left out."""
-        attention = self.width * (2 * self.query_width + 2 * self.kv_width)
-        return attention + (3 if self.gated else 2) * self.width * self.hidden
+        """Entries of one plain layer's attention and feed-forward, biases and norms left out."""
+        return self.attention_parameters + self.feed_forward_parameters
+
+    @property
+    def matrix_parameters(self) -> int:
+        """Entries of all layers' matrices, every expert counted; without embedding and head."""
+        return self._all_layers(self.expert_layer_parameters)
+
+    @property
+    def active_matrix_parameters(self) -> int:
+        """Entries of all layers' matrices that one token is multiplied with."""
+        return self._all_layers(self.active_expert_layer_parameters)
+
+    @property
+    def head_parameters(self) -> int:
+        """Entries of the output head, tied or not; 0 for encoders."""
+        return 0 if self.tied is None else self.width * self.vocabulary
+
+    @property
+    def _matrices(self) -> int:
+        return 3 if self.gated else 2
+
+    def _routing(self, experts: Experts) -> int:
+        return self.width * (experts.count + (1 if experts.shared_gate else 0))
+
+    def _all_layers(self, expert_layer: int) -> int:
+        mixers = self.attention_layers * self.attention_parameters
+        if self.recurrent:
+            mixers += self.recurrent.layers * self.recurrent.parameters
+        dense = (self.layers - self.expert_layers) * self.feed_forward_parameters
+        return mixers + dense + self.expert_layers * expert_layer

@@ -10,13 +10,23 @@ class Accelerator:
 
     Attributes:
         name: In the catalog.
-        flops_per_second: Dense peak by number format ("fp32", "bf16", "int8").
+        flops_per_second: Dense peak by number format ("fp32", "tf32", "bf16", "fp16", "fp8",
+            "fp4", "int8").
         bytes_per_second: Memory bandwidth; None if unknown.
         bytes: Memory; None if it shares the host's.
-        watts: Under load; None if unknown.
+        watts: Under load (the data sheet's limit); None if unknown.
         dollars_per_hour: None if unknown or one's own.
         source: Where the figures come from.
         date: Of the source, ISO.
+        vendor: Who makes it.
+        year: Of its launch; None if unknown.
+        link_bytes_per_second: To the other chips of a node, in one direction; None if unknown.
+        network_bytes_per_second: Its share of the network between nodes, in one direction; None
+            if unknown.
+        achievable_flops_per_second: The most that measured matrix products reached, by format.
+        idle_watts: Without work; None if unknown.
+        evidence: "V" read in a primary artefact, "S" a secondary page, "M" recalled and not
+            checked again, "A" arithmetic.
     """
 
     name: str
@@ -27,6 +37,13 @@ class Accelerator:
     dollars_per_hour: float | None
     source: str
     date: str
+    vendor: str = ""
+    year: int | None = None
+    link_bytes_per_second: float | None = None
+    network_bytes_per_second: float | None = None
+    achievable_flops_per_second: Mapping[str, float] | None = None
+    idle_watts: float | None = None
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +55,14 @@ class Machine:
         count: How many.
         grams_co2e_per_joule: Carbon intensity of its grid; None if unknown.
         power_usage_effectiveness: Energy of the building over energy of the machine (PUE).
+        grid: Name of the grid, and the year of its figure, as printed; empty if unknown.
     """
 
     accelerator: Accelerator
     count: int
     grams_co2e_per_joule: float | None
     power_usage_effectiveness: float = 1.0
+    grid: str = ""
 
     @property
     def watts(self) -> float | None:

@@ -8,7 +8,7 @@ from isoflop import catalog
 from isoflop.errors import UsageError
 from isoflop.plan.flops import parameters
 
-TABLES = ("machines", "models", "grids", "prices")
+TABLES = ("accelerators", "architectures", "models", "grids", "prices")
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from isoflop.architecture import Architecture
+from isoflop.architecture import Architecture, Experts, Latent, Recurrent, Window
 from isoflop.errors import UsageError, did_you_mean
 from isoflop.machine import Accelerator, Machine
+from isoflop.quantities import chips
 from isoflop.settings import setting
 
 JOULES_PER_KILOWATT_HOUR = 3.6e6
@@ -19,7 +21,7 @@ def table(name: str) -> Mapping[str, Mapping[str, Any]]:
     """One table of the catalog, by row name.
 
     Args:
-        name: "machines", "models", "grids" or "prices".
+        name: "accelerators", "architectures", "models", "grids" or "prices".
     """
     import tomllib  # here, because most commands that start quickly read no table
 
@@ -39,26 +41,61 @@ def row(name: str, key: str) -> Mapping[str, Any]:
 
 
 def architecture(model: str) -> Architecture:
-    """The shape of a known model."""
-    known = row("models", model)
-    if known["kind"] == "encoder":  # no output head; TOML has no way to write None
-        return Architecture(**known["architecture"], tied=None)
-    return Architecture(**known["architecture"])
+    """The shape of a known model.
+
+    Raises:
+        UsageError: If there is no such model; the message names the nearest.
+    """
+    if model in table("models"):  # encoders: no output head; TOML has no way to write None
+        return _shape({**table("models")[model]["architecture"], "tied": None})
+    return _shape(row("architectures", model)["architecture"])
+
+
+def _shape(sizes: Mapping[str, Any]) -> Architecture:
+    parts = {"experts": Experts, "latent": Latent, "window": Window, "recurrent": Recurrent}
+    built = {name: part(**sizes[name]) for name, part in parts.items() if name in sizes}
+    return Architecture(**{**sizes, **built})
 
 
 def accelerator(name: str) -> Accelerator:
-    """A processor core or chip of the catalog."""
-    found = row("machines", name)
-    return Accelerator(
-        name=name,
-        flops_per_second=found["flops_per_second"],
-        bytes_per_second=found.get("bytes_per_second"),
-        bytes=found.get("bytes"),
-        watts=found.get("watts"),
-        dollars_per_hour=found.get("dollars_per_hour"),
-        source=found["source"],
-        date=found["date"],
-    )
+    """A processor core or chip of the catalog.
+
+    Raises:
+        UsageError: If there is none; the message names the nearest.
+    """
+    found = row("accelerators", name)
+    known = {field.name for field in fields(Accelerator)} - {"name"}
+    optional = dict.fromkeys(("bytes_per_second", "bytes", "watts", "dollars_per_hour"))
+    return Accelerator(name=name, **{**optional, **{k: v for k, v in found.items() if k in known}})
+
+
+def machine(
+    text: str,
+    *,
+    grid: str | None = None,
+    power_usage_effectiveness: float | None = None,
+    dollars_per_hour: float | None = None,
+) -> Machine:
+    """So many chips, as written: "8xh100-sxm", or "this" for the machine this runs on.
+
+    Args:
+        text: Count and name.
+        grid: Name of a row of grids; None for the setting.
+        power_usage_effectiveness: PUE; None for the setting.
+        dollars_per_hour: Price of one chip; None for the catalog's.
+
+    Raises:
+        UsageError: If the chip or the grid is unknown; the message names the nearest.
+    """
+    if text.strip().lower() in ("this", "this machine"):
+        here = this_machine()
+        core, number = here.accelerator, here.count
+    else:
+        number, name = chips(text)
+        core = accelerator(name)
+    if dollars_per_hour is not None:
+        core = replace(core, dollars_per_hour=dollars_per_hour)
+    return _placed(core, number, grid, power_usage_effectiveness)
 
 
 def this_machine() -> Machine:
@@ -70,21 +107,26 @@ def this_machine() -> Machine:
     core = accelerator(str(name)) if name else _UNKNOWN
     count = int(setting("cores").value or cores())
     watts, price = setting("watts").value, setting("dollars_per_hour").value
-    grid = row("grids", str(setting("grid").value))
+    if watts is not None:
+        core = replace(core, watts=float(watts) / count)
+    if price is not None:
+        core = replace(core, dollars_per_hour=float(price) / count)
+    return _placed(core, count)
+
+
+def _placed(
+    core: Accelerator, count: int, grid: str | None = None, overhead: float | None = None
+) -> Machine:
+    name = grid or str(setting("grid").value)
+    place = row("grids", name)
     return Machine(
-        accelerator=Accelerator(
-            name=core.name,
-            flops_per_second=core.flops_per_second,
-            bytes_per_second=core.bytes_per_second,
-            bytes=core.bytes,
-            watts=core.watts if watts is None else float(watts) / count,
-            dollars_per_hour=core.dollars_per_hour if price is None else float(price) / count,
-            source=core.source,
-            date=core.date,
-        ),
+        accelerator=core,
         count=count,
-        grams_co2e_per_joule=grid["grams_per_kilowatt_hour"] / JOULES_PER_KILOWATT_HOUR,
-        power_usage_effectiveness=float(setting("power_usage_effectiveness").value or 1.0),
+        grams_co2e_per_joule=place["grams_per_kilowatt_hour"] / JOULES_PER_KILOWATT_HOUR,
+        power_usage_effectiveness=float(
+            overhead or setting("power_usage_effectiveness").value or 1.0
+        ),
+        grid=f"{name} {place['date'][:4]}",
     )
 
 
@@ -111,7 +153,7 @@ def cores() -> int:
 def recognised(processor: Mapping[str, str]) -> str | None:
     """The catalog's name for a processor as /proc/cpuinfo describes it; None if unknown."""
     flags = set(processor.get("flags", "").split())
-    for name, known in table("machines").items():
+    for name, known in table("accelerators").items():
         if "flag" in known:
             if known["flag"] in flags:
                 return name

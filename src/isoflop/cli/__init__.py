@@ -1,13 +1,13 @@
 """The command line: one file per command, imported when the command is called."""
 
-import importlib
 import os
 import sys
 
 import click
 
 from isoflop import __version__
-from isoflop.errors import IsoflopError, MissingPackage, did_you_mean
+from isoflop.cli.lazy import LazyGroup
+from isoflop.errors import IsoflopError, MissingPackage
 
 COMMANDS = {
     "demo": ("isoflop.cli.demo:demo", "What it does, on bundled pages, in under a minute."),
@@ -22,36 +22,9 @@ COMMANDS = {
 INTERRUPTED = 130
 
 
-class Commands(click.Group):
-    """Commands by name; a module is imported only when its command is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of the table, which is the order of a first visit."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """The command, imported now."""
-        if name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with the nearest name for a wrong one."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"No command called {args[0]!r}.{did_you_mean(args[0], COMMANDS)}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table, without importing any command."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="isoflop")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def group(debug: bool) -> None:

@@ -1,4 +1,4 @@
-"""isoflop plan: what it costs, before it is spent."""
+"""isoflop plan retrieval: what indexing and questions take."""
 
 from pathlib import Path
 
@@ -27,12 +27,7 @@ PLAIN = frozenset(
 )
 
 
-@click.group()
-def plan() -> None:
-    """Forecast FLOPs, seconds, joules, dollars and CO2e from formulas with sources."""
-
-
-@plan.command()
+@click.command()
 @click.argument("path", required=False)
 @click.option("--characters", type=float, metavar="N", help="Of text, instead of PATH.")
 @click.option("--questions", default=1000, show_default=True, help="Asked in all.")

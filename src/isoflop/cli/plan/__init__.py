@@ -1,0 +1,17 @@
+"""isoflop plan: what it costs, before it is spent."""
+
+import click
+
+from isoflop.cli.lazy import LazyGroup
+
+PLANS = {
+    "retrieval": (
+        "isoflop.cli.plan.retrieval:retrieval",
+        "Indexing a folder once, and questions by each way of ranking.",
+    ),
+}
+
+
+@click.group(cls=LazyGroup, table=PLANS)
+def plan() -> None:
+    """Forecast FLOPs, seconds, joules, dollars and CO2e from formulas with sources."""
