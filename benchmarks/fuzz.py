@@ -127,7 +127,7 @@ def run(files: int, seed: int) -> dict[str, Any]:
             data = mutated(name, made[name], chance)
             path.write_bytes(data)
             started = time.monotonic()
-            found = Found(path.name, path, len(data), 0)
+            found = Found(path.name, str(path), len(data), 0)
             result, fault = _read(reading, found)
             seconds = time.monotonic() - started
             slowest, largest = max(slowest, seconds), max(largest, _worker_bytes(reading))

@@ -30,7 +30,7 @@ EVALDATA = Path(
 def found(folder: Path, name: str, data: bytes) -> Found:
     path = folder / name
     path.write_bytes(data)
-    return Found(name, path, len(data), 0)
+    return Found(name, str(path), len(data), 0)
 
 
 def reason(results: list[Document | Refusal]) -> str:
@@ -264,7 +264,7 @@ def test_a_file_that_is_gone_or_locked_is_refused_with_the_system_s_reason(tmp_p
     gone.path.unlink()
     with Reading() as reading:
         assert "No such file" in reason(reading.read(gone))
-        lost = Found("b.pdf", tmp_path / "b.pdf", 1, 0)
+        lost = Found("b.pdf", str(tmp_path / "b.pdf"), 1, 0)
         assert "No such file" in reason(reading.read(lost))
 
 

@@ -30,15 +30,14 @@ class Ingest:
     ) -> None:
         self.truth, self.encoder, self.progress, self.done = truth, encoder, progress, done
 
-    def read(self, files: Sequence[Found]) -> None:
-        """Read files and store what is in them, some at a time."""
-        known = self.truth.next_files()
+    def read(self, files: Sequence[tuple[Found, FileVersion | None]]) -> None:
+        """Read files, each with its version of before, and store what is in them."""
         most_bytes = int(setting("most_file_bytes").value or 0)
         with Reading(most_bytes=most_bytes) as reading:
             for start in range(0, len(files), COMMIT_FILES):
                 with self.truth.transaction():
-                    for found in files[start : start + COMMIT_FILES]:
-                        self._read_one(found, known.get(found.id), reading)
+                    for found, old in files[start : start + COMMIT_FILES]:
+                        self._read_one(found, old, reading)
                 self.progress("reading", min(start + COMMIT_FILES, len(files)), len(files))
 
     def _read_one(self, found: Found, old: FileVersion | None, reading: Reading) -> None:

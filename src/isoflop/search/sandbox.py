@@ -142,7 +142,7 @@ class _Worker:
         Raises:
             _Stopped: If it crashed or took too long.
         """
-        request = {"path": os.fspath(found.path), "id": found.id, "most_bytes": most_bytes}
+        request = {"path": found.place, "id": found.id, "most_bytes": most_bytes}
         if not self.started:  # its limit of time begins when it has loaded its libraries
             self._answer(time.monotonic() + STARTING_SECONDS, STARTING_SECONDS)
             self.started = True

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from isoflop.documents import Passage
 from isoflop.search import database
@@ -22,9 +23,8 @@ LIVING = """passages JOIN documents ON documents.id = passages.document
     AND files.born <= :g AND (files.died IS NULL OR files.died > :g)"""
 
 
-@dataclass(frozen=True, slots=True)
-class FileVersion:
-    """What is known of one file that was read."""
+class FileVersion(NamedTuple):
+    """What is known of one file that was read; a tuple, because every update makes them all."""
 
     id: int
     name: str
@@ -95,7 +95,7 @@ class Truth:
         rows = self.database.execute(
             "SELECT id, name, bytes, modified_ns, read_ns, sha256 FROM files WHERE died IS NULL"
         )
-        return {row[1]: FileVersion(*row) for row in rows}
+        return {row[1]: FileVersion._make(row) for row in rows}
 
     def retire(self, files: Iterable[int]) -> None:
         """End these versions with the next generation; unpublished ones vanish at once."""

@@ -109,17 +109,17 @@ class Work:
 
     # what changed
 
-    def _changes(self) -> list[Found]:
-        """Files to read; versions of files that are gone, or of another recipe, are retired."""
+    def _changes(self) -> list[tuple[Found, FileVersion | None]]:
+        """Files to read, each with its version of before; those that are gone are retired."""
         self._settle_identity()
         known = self.truth.next_files()
-        fresh: list[Found] = []
+        fresh: list[tuple[Found, FileVersion | None]] = []
         names: set[str] = set()
         for found in self._walk():
             names.add(found.id)
             old = known.get(found.id)
             if old is None or _may_differ(old, found):
-                fresh.append(found)
+                fresh.append((found, old))
             else:
                 self.done.unchanged += 1
         gone = [version for name, version in known.items() if name not in names]
@@ -141,7 +141,7 @@ class Work:
                 name += "'"
             taken.add(name)
             for found in walk(root):
-                yield Found(f"{name}/{found.id}", found.path, found.bytes, found.modified_ns)
+                yield found._replace(id=f"{name}/{found.id}")
 
     def _settle_identity(self) -> None:
         """Forget what another encoder or another recipe made."""

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
@@ -17,21 +18,25 @@ log = logging.getLogger(__name__)
 MOST_RULE_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file to read.
+class Found(NamedTuple):
+    """A file to read: a tuple, because thousands are made to see that nothing changed.
 
     Attributes:
         id: Its path below the folder that was walked, with `/` between the parts.
-        path: Where it lies.
+        place: Where it lies, as the system writes it.
         bytes: Its size.
         modified_ns: When it was last changed, in nanoseconds since 1970.
     """
 
     id: str
-    path: Path
+    place: str
     bytes: int
     modified_ns: int
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return Path(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def walk(root: Path) -> Iterator[Found]:
     """
     if root.is_file():
         status = root.stat()
-        yield Found(_printable(root.name), root, status.st_size, status.st_mtime_ns)
+        yield Found(_printable(root.name), os.fspath(root), status.st_size, status.st_mtime_ns)
     elif root.is_dir():
         if not os.access(root, os.R_OK | os.X_OK):
             raise UsageError(f"The folder {root} may not be listed. Check its permissions.")
@@ -90,7 +95,7 @@ def _files_below(folder: str, rules: tuple[Rules, ...]) -> Iterator[Found]:
             status = entry.stat(follow_symlinks=False)
         except FileNotFoundError:  # deleted since it was listed
             continue
-        yield Found(_printable(path), Path(entry.path), status.st_size, status.st_mtime_ns)
+        yield Found(_printable(path), entry.path, status.st_size, status.st_mtime_ns)
 
 
 def _listed(folder: str, prefix: str, rules: tuple[Rules, ...]) -> list[Listed]:
