@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoflop.augment.quotable import MOST_CHARACTERS, quotable, titles
+from isoflop.augment.quotable import MOST_CHARACTERS, quotable, table_heads, titles
 from isoflop.documents import Passage
 
 
@@ -41,6 +41,28 @@ def test_the_head_of_a_table_is_not_quoted_and_its_rows_are() -> None:
     text = "| grid | g per kWh |\n|------|----------:|\n| Poland | 662 |\n| France | 56 |\n"
     assert quotes(text) == ["| Poland | 662 |", "| France | 56 |"]
     assert titles(passage(text)) == "| grid | g per kWh |"
+
+
+def test_a_row_is_read_with_the_head_of_its_own_table() -> None:
+    text = (
+        "Crops\n\n| crop | kg |\n| --- | --- |\n| beans | 12 |\n| peas | 9 |\n\nOr a | b.\n\n"
+        "| tool | price |\n|:--|--:|\n| spade | 31 |\n"
+    )
+    spans = quotable(passage(text))
+    heads = dict(zip(quotes(text), table_heads(text, spans), strict=True))
+    assert {quote: text[slice(*head)] for quote, head in heads.items()} == {
+        "| beans | 12 |": "| crop | kg |",
+        "| peas | 9 |": "| crop | kg |",
+        "Or a | b.": "",
+        "| spade | 31 |": "| tool | price |",
+    }
+
+
+@given(st.text(st.sampled_from("a|-: \n"), max_size=400))
+def test_heads_stand_above_their_rows(text: str) -> None:
+    spans = quotable(passage(text))
+    for (start, _), (first, last) in zip(spans, table_heads(text, spans), strict=True):
+        assert first <= last <= start
 
 
 def test_a_question_is_no_answer() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from isoflop.augment.asked import Asked, stems
-from isoflop.augment.quotable import quotable, titles
+from isoflop.augment.quotable import quotable, table_heads, titles
 from isoflop.augment.sentences import Span
 from isoflop.plan.flops import forward_flops
 from isoflop.questions import Hit
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 FEATURES = (
     "passage cosine",  # of the question and the whole passage
-    "late interaction",  # for each token of the question its best match in the sentence, averaged
+    # for each token of the question its best match in the sentence, averaged; a table's row is
+    # read with the head of the table
+    "late interaction",
     "weakest match",  # the least of these
     "passage words",  # share of the question's words, by rarity, in the passage and above it
     "words",  # share in the sentence, of words that no title of the passage has
@@ -96,7 +98,7 @@ def _compared_by_token(
     for hit, text, rows, some in zip(hits, texts, read, spans, strict=True):
         ahead = len(text) - len(hit.passage.text)  # headings that are read with it
         starts = [start - ahead for start, _ in encoder.token_offsets(text)]
-        cosine, close = closeness(asked, rows, starts, some)
+        cosine, close = closeness(asked, rows, starts, some, table_heads(hit.passage.text, some))
         near += [(cosine, *figures) for figures in close]
     lengths = [len(asked), *map(len, read)]
     padded = [-(-length // PADDING) * PADDING for length in lengths]

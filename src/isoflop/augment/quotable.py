@@ -1,7 +1,7 @@
 """Which stretches of a passage can be quoted as an answer, and which only name its subject."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from isoflop.augment.sentences import Span, sentences, stripped
 from isoflop.documents import Passage
@@ -15,6 +15,7 @@ MARKS = "#=-~*^\"'`+:._| \t\n"
 TITLE = re.compile(r"(?![-*+•]\s|\(?\w{1,3}[.)]\s)[^:|\t\n]*[\w)]")
 BLANK_LINE = re.compile(r"[ \t]*\n[ \t]*\n\s*\S")
 TABLE_RULE = re.compile(r"[ \t]*\n[ \t]*\|?[ :|+-]*--[ :|+-]*$", re.MULTILINE)
+ROWS = re.compile(r"(?:\n[^\n|]*\|[^\n]*)*")
 CLAUSE_END = re.compile(r"[;:,)\]–—|]\s")
 WORD_END = re.compile(r"\s")
 
@@ -36,6 +37,23 @@ def quotable(passage: Passage) -> list[Span]:
         and text[start:stop].strip(MARKS) not in headings | {""}
         and not _is_title(text, start, stop)
         for piece in _pieces(text, start, stop)
+    ]
+
+
+def table_heads(text: str, spans: Iterable[Span]) -> list[Span]:
+    """For each stretch the head of the table whose row it is; an empty one where it is none.
+
+    A row says little by itself: "| potatoes | 63 |" are kilograms because its head says so.
+    """
+    tables = []
+    for rule in TABLE_RULE.finditer(text):
+        head = stripped(text, text.rfind("\n", 0, rule.start()) + 1, rule.start())
+        if "|" in text[slice(*head)] and "|" in rule[0]:
+            last = ROWS.match(text, rule.end())
+            tables.append((head, rule.end(), last.end() if last else rule.end()))
+    return [
+        next((head for head, first, last in tables if first <= start < last), (0, 0))
+        for start, _ in spans
     ]
 
 

@@ -12,6 +12,7 @@ def closeness(
     text: np.ndarray,
     starts: Sequence[int],
     stretches: Sequence[tuple[int, int]],
+    heads: Sequence[tuple[int, int]] = (),
 ) -> tuple[float, list[tuple[float, float]]]:
     """How close a question is to a text, and to each of its stretches in their context.
 
@@ -21,6 +22,8 @@ def closeness(
         starts: First character of each token of the text, special ones left out; more tokens than
             were read may be known.
         stretches: Characters, first and one past the last.
+        heads: For each stretch one that is read with it, such as the head of a table with its
+            row; an empty one for nothing. None are given where no stretch has any.
 
     Returns:
         The cosine of question and text, each as the mean of its tokens; and for each stretch two
@@ -35,12 +38,24 @@ def closeness(
     if not len(asked) or not len(read):
         return 0.0, [(0.0, 0.0)] * len(stretches)
     similar = products(asked, read)  # (question tokens, tokens)
-    edges = np.searchsorted(starts[: len(read)], np.asarray(stretches, np.int64).reshape(-1, 2))
+    nothing = [(0, 0)] * len(stretches)
     found = []
-    for first, last in edges:
-        best = similar[:, first:last].max(axis=1) if first < last else np.zeros(1)
+    for own, head in zip(
+        _tokens(starts[: len(read)], stretches),
+        _tokens(starts[: len(read)], heads or nothing),
+        strict=True,
+    ):
+        best = np.zeros(1)
+        if own.start < own.stop:
+            best = np.concatenate([similar[:, own], similar[:, head]], axis=1).max(axis=1)
         found.append((float(best.mean()), float(best.min())))
     return float(_mean(asked) @ _mean(read)), found
+
+
+def _tokens(starts: Sequence[int], stretches: Sequence[tuple[int, int]]) -> list[slice]:
+    """The tokens that begin within each stretch of characters."""
+    edges = np.searchsorted(starts, np.asarray(stretches, np.int64).reshape(-1, 2))
+    return [slice(int(first), int(last)) for first, last in edges]
 
 
 def products(some: np.ndarray, others: np.ndarray) -> np.ndarray:
