@@ -158,7 +158,7 @@ def _shelf(collection: Collection, encoder: Encoder, pieces: rerank.Pieces, fold
         else:
             spans.append((name, 0, len(text)))
             texts.append(text)
-    words = Words.open(folder)
+    words = Words.create(folder)
     words.update((place, "", text) for place, text in enumerate(texts))
     return Shelf(spans, texts, encoder.encode(texts).vectors, words, encoder, pieces)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import kill
 from isoflop.errors import IndexBusy, NewerIndex, UsageError
 from isoflop.questions import WAYS
 from isoflop.search import lock
@@ -265,12 +264,6 @@ def test_a_reader_sees_the_old_state_until_the_new_one_is_published(
     assert {stage for stage, _ in seen} == {"reading", "embedding", "ranking"}
     assert all(texts == before for _, texts in seen)
     assert "The bakery burned down.\n" in [hit.passage.text for hit in reader.search("bakery")]
-
-
-def test_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    outcome = kill.rounds(4, files=40, seed=7, workspace=tmp_path)
-    assert outcome.kills >= 2
-    assert (outcome.corrupt, outcome.torn_reads, outcome.different) == (0, 0, 0), outcome.details
 
 
 def test_refused_files_are_named_and_the_others_stay(documents: Path, minilm: Encoder) -> None:

@@ -21,7 +21,7 @@ PASSAGES = [
 
 @pytest.fixture
 def words(tmp_path: Path) -> Words:
-    words = Words.open(tmp_path / "words")
+    words = Words.create(tmp_path / "words")
     words.update(PASSAGES)
     return words
 
@@ -41,7 +41,7 @@ def bm25(query: list[str], passages: dict[int, list[str]]) -> dict[int, float]:
 
 def test_scores_are_those_of_the_textbook(tmp_path: Path) -> None:
     passages = {id: f"zed{id} foo bar {'foo ' * id} qux{id % 3}".split() for id in range(1, 20)}
-    words = Words.open(tmp_path)
+    words = Words.create(tmp_path)
     words.update((id, "", " ".join(text)) for id, text in passages.items())
     expected = bm25(["foo", "qux1", "zed7"], passages)
     found = dict(words.search("foo qux1 zed7 foo", 100))
@@ -67,7 +67,7 @@ def test_chinese_is_found_by_pairs_of_characters(words: Words) -> None:
 
 
 def test_ties_go_to_the_smaller_id_whatever_the_order_of_adding(tmp_path: Path) -> None:
-    words = Words.open(tmp_path)
+    words = Words.create(tmp_path)
     words.update((id, "", "same words") for id in range(99, 0, -1))
     assert [id for id, _ in words.search("words", 5)] == [1, 2, 3, 4, 5]
 
@@ -87,6 +87,25 @@ def test_an_update_deletes_replaces_and_can_be_repeated(words: Words) -> None:
         assert len(words) == 3
         assert words.search("bread", 9) == []
         assert [id for id, _ in words.search("harbour", 9)] == [3]
+
+
+def test_a_copy_leaves_what_it_was_made_from(words: Words, tmp_path: Path) -> None:
+    copy = Words.create(tmp_path / "copy", tmp_path / "words")
+    copy.update([(9, "", "A harbour pilot bakes bread.")], delete=[1, 2])
+    assert [id for id, _ in copy.search("harbour bread", 9)] == [9, 3]
+    for old in (words, Words.open(tmp_path / "words")):
+        assert [id for id, _ in old.search("bread", 9)] == [2]
+        assert len(old) == 4
+    assert len(Words.create(tmp_path / "copy")) == 0
+
+
+@pytest.mark.parametrize("folder", ["absent", "empty"])
+def test_what_is_not_there_is_not_made_by_looking(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DamagedIndex):
+        Words.open(tmp_path / folder)
+    assert not (tmp_path / "absent").exists()
+    assert not list((tmp_path / "empty").glob("*.json"))
 
 
 def test_an_index_is_the_same_when_opened_again(words: Words, tmp_path: Path) -> None:
@@ -109,9 +128,9 @@ def test_query_syntax_has_no_meaning(words: Words) -> None:
 @given(query=st.text(max_size=60))
 def test_any_text_is_a_query(query: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp() / "any-query"
+    if not folder.exists():
+        Words.create(folder).update(PASSAGES)
     words = Words.open(folder)
-    if not len(words):
-        words.update(PASSAGES)
     found = words.search(query, 3)
     assert found == sorted(found, key=lambda row: (-row[1], row[0]))
     for start, stop, idf in words.rarity(query):
@@ -134,7 +153,7 @@ def test_rarity_is_greater_for_rarer_words(words: Words) -> None:
 
 def test_what_is_no_index_is_called_damaged(tmp_path: Path) -> None:
     folder = tmp_path / "words"
-    Words.open(folder).update(PASSAGES)
+    Words.create(folder).update(PASSAGES)
     (folder / "meta.json").write_text("{")
     with pytest.raises(DamagedIndex, match="Delete the folder"):
         Words.open(folder)
@@ -143,7 +162,7 @@ def test_what_is_no_index_is_called_damaged(tmp_path: Path) -> None:
 def test_a_file_cut_short_is_called_damaged(tmp_path: Path) -> None:
     folder = tmp_path / "words"
     made = "import sys; from pathlib import Path; from isoflop.search.lexical import Words; "
-    made += "Words.open(Path(sys.argv[1])).update([(1, '', 'bread')])"
+    made += "Words.create(Path(sys.argv[1])).update([(1, '', 'bread')])"
     # in another process: a file that is mapped here must not be cut here
     subprocess.run([sys.executable, "-c", made, str(folder)], check=True)
     cut = next(path for path in folder.iterdir() if re.fullmatch(r".*\.idx", path.name))
@@ -154,7 +173,7 @@ def test_a_file_cut_short_is_called_damaged(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_can_be_searched(tmp_path: Path) -> None:
     folder = tmp_path / "words"
-    Words.open(folder).update(PASSAGES)
+    Words.create(folder).update(PASSAGES)
     found = "import sys; from pathlib import Path; from isoflop.search.lexical import Words; "
     found += "print(Words.open(Path(sys.argv[1])).search('rye', 3)[0][0])"
     mount = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && exec "$2" -c "$3" "$1"'

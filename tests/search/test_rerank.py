@@ -67,7 +67,7 @@ def test_the_table_is_made_once(minilm: Encoder) -> None:
 
 
 def test_a_synonym_lifts_a_passage(pieces: Pieces, minilm: Encoder, tmp_path: Path) -> None:
-    words = Words.open(tmp_path)
+    words = Words.create(tmp_path)
     words.update((id, "", text) for id, text in PASSAGES)
     query = "Where is a doctor?"
     candidates = [(id, 0.0, text) for id, text in PASSAGES]

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from isoflop.errors import DamagedIndex, IsoflopError, NewerIndex, UsageError
+from isoflop.errors import DamagedIndex, IndexBusy, IsoflopError, NewerIndex, UsageError
 
 FORMAT = 1
 NAME = "truth.sqlite"
 
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (            -- one version of one file
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL,
@@ -34,6 +34,7 @@ CREATE INDEX passages_by_document ON passages (document, start);
 CREATE INDEX passages_by_key ON passages (key);
 CREATE TABLE vectors (passage INTEGER PRIMARY KEY REFERENCES passages ON DELETE CASCADE,
     vector BLOB NOT NULL);
+INSERT INTO meta VALUES ('format', '{FORMAT}'), ('generation', '0');
 """
 
 
@@ -53,6 +54,9 @@ def connect(folder: Path, *, write: bool) -> sqlite3.Connection:
         row = database.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
     except sqlite3.DatabaseError as error:
         raise explained(error, folder) from error
+    if row is None:
+        database.close()
+        raise explained(sqlite3.DatabaseError("it has no format"), folder)
     if int(row[0]) > FORMAT:
         database.close()
         raise NewerIndex(
@@ -64,19 +68,37 @@ def connect(folder: Path, *, write: bool) -> sqlite3.Connection:
 
 def explained(error: sqlite3.DatabaseError, folder: Path) -> IsoflopError:
     """What an error of SQLite means to a user, and what to do."""
-    text = str(error)
-    if "full" in text:
+    # the low byte is the kind of error; https://sqlite.org/rescode.html, read 2026-11-24
+    kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if kind == sqlite3.SQLITE_FULL:
+        return full(folder)
+    if kind in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return UsageError(
-            f"{folder}: the disk is full. What was indexed before is kept. "
-            "Free some space and run the same command again."
+            f"{folder} cannot be opened: {error}. Choose a folder you may write with --into DIR."
         )
-    if "unable to open" in text or "readonly" in text:
-        return UsageError(
-            f"{folder} cannot be opened: {text}. Choose a folder you may write with --into DIR."
-        )
+    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return IndexBusy(f"{folder} is used by another process ({error}). Try again shortly.")
+    if kind == sqlite3.SQLITE_IOERR:
+        return failing(folder, str(error))
     return DamagedIndex(
-        f"{folder / NAME} is not a readable index ({text}). "
+        f"{folder / NAME} is not a readable index ({error}). "
         f"Remove {folder} and run isoflop index again."
+    )
+
+
+def full(folder: Path) -> UsageError:
+    """What to say when nothing more fits on the disk."""
+    return UsageError(
+        f"{folder}: the disk is full. What was indexed before is kept. "
+        "Free some space and run the same command again."
+    )
+
+
+def failing(folder: Path, reason: str) -> UsageError:
+    """What to say when the disk refuses to read or write."""
+    return UsageError(
+        f"{folder}: the disk refuses ({reason}). What was indexed before is kept. Check the disk "
+        "and the limits on file sizes, then run the same command again, or use --into DIR."
     )
 
 
@@ -98,26 +120,36 @@ def _readable(file: Path) -> sqlite3.Connection:
     database = _connected(address)
     try:
         database.execute("SELECT 1 FROM meta LIMIT 1")
-    except sqlite3.OperationalError:
-        # On a read-only disk a write-ahead log cannot be attached; the file itself can be read.
+    except sqlite3.OperationalError as error:
         database.close()
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        # On a read-only disk a write-ahead log cannot be attached; the file itself can be read.
         database = _connected(f"{address}&immutable=1")
         database.execute("SELECT 1 FROM meta LIMIT 1")
     return database
 
 
 def _writable(file: Path) -> sqlite3.Connection:
-    database = _connected(f"{file.absolute().as_uri()}?mode=rwc")
-    for setting in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL"):
+    if not file.exists():
+        _create(file)
+    database = _connected(f"{file.absolute().as_uri()}?mode=rw")
+    for setting in ("journal_mode = WAL", "synchronous = NORMAL"):
         database.execute(f"PRAGMA {setting}")
-    with transaction(database, "IMMEDIATE"):
-        if not database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-            for statement in SCHEMA.split(";"):
-                database.execute(statement)
-            database.execute(
-                "INSERT INTO meta VALUES ('format', ?), ('generation', '0')", (str(FORMAT),)
-            )
     return database
+
+
+def _create(file: Path) -> None:
+    """Put an empty database in place in one step: a kill leaves a whole one or none."""
+    partial = file.with_name(f"{file.name}.partial")
+    partial.unlink(missing_ok=True)
+    database = _connected(f"{partial.absolute().as_uri()}?mode=rwc")
+    try:
+        database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        database.executescript(f"BEGIN; {SCHEMA} COMMIT")
+    finally:
+        database.close()
+    partial.rename(file)
 
 
 def _connected(address: str) -> sqlite3.Connection:

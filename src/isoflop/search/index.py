@@ -115,7 +115,7 @@ class Index:
         known: tuple[Path, ...] = ()
         encoder = ""
         if self.exists:
-            with self._reading() as truth:
+            with self._reading() as truth, truth.transaction("DEFERRED"):
                 known = tuple(
                     (self.folder / root).resolve() for root in truth.get("roots").split("\n")
                 )
@@ -271,7 +271,7 @@ class Index:
             raise DamagedIndex(f"{self.folder} lacks files of its own. Mend it with: isoflop index")
 
     def _opened(self, truth: Truth, state: _State) -> bool:
-        """Open the derived files of this state; False if a newer one has replaced them."""
+        """Open the derived files of this state; False if they went when a newer was published."""
         if state.words is None or state.vectors is None:
             from isoflop.search.dense import Vectors
             from isoflop.search.lexical import Words

@@ -8,6 +8,7 @@ spaces between words are cut into overlapping pairs of characters.
 import math
 import os
 import re
+import shutil
 import tempfile
 import unicodedata
 from collections.abc import Callable, Collection, Iterable
@@ -52,20 +53,38 @@ class Words:
 
     @classmethod
     def open(cls, folder: Path) -> "Words":
-        """The index in `folder`, created when absent; a read-only one can be searched.
+        """The index in `folder`, which may be read-only.
 
         Raises:
-            DamagedIndex: If what is there is not a whole index of this kind.
+            DamagedIndex: If what is there, if anything, is not a whole index.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        links = None if os.access(folder, os.W_OK) else _linked(folder)
         try:
-            return cls(tantivy.Index(_schema(), path=links.name if links else str(folder)), links)
-        except ValueError as error:
+            links = None if os.access(folder, os.W_OK) else _linked(folder)
+            return cls(tantivy.Index.open(links.name if links else str(folder)), links)
+        except (OSError, ValueError) as error:
             raise DamagedIndex(
                 f"{folder}: the index of words cannot be read ({error}). "
                 "Delete the folder; it is made again from the passages."
             ) from error
+
+    @classmethod
+    def create(cls, folder: Path, old: Path | None = None) -> "Words":
+        """An index in `folder`, instead of what was there: without passages, or as that in `old`.
+
+        Tantivy writes every file once and replaces its lists of files by new ones, so the files
+        are linked where the disk can do that, and what happens in `folder` leaves `old` as it is.
+
+        Raises:
+            DamagedIndex: If what is in `old` is not a whole index.
+        """
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        if old is None:
+            return cls(tantivy.Index(_schema(), path=str(folder)))
+        for path in old.iterdir():
+            if path.suffix != ".lock":
+                _link(path, folder / path.name)
+        return cls.open(folder)
 
     def update(self, add: Iterable[tuple[int, str, str]], delete: Iterable[int] = ()) -> None:
         """Delete passages, then add others, in one commit: readers see all of it or nothing.
@@ -154,10 +173,19 @@ class Words:
         return sorted(terms, key=lambda term: -_idf(searcher, term))[:QUERY_TERMS]
 
 
+def _link(path: Path, link: Path) -> None:
+    """A second name for a file, or a copy where the disk gives a file only one."""
+    try:
+        link.hardlink_to(path)
+    except OSError:
+        shutil.copyfile(path, link)
+
+
 def _linked(folder: Path) -> tempfile.TemporaryDirectory[str]:
     """A folder of links: Tantivy must write a lock beside its files even to read them."""
+    files = list(folder.iterdir())
     links = tempfile.TemporaryDirectory(prefix="isoflop-words-")
-    for path in folder.iterdir():
+    for path in files:
         if path.suffix != ".lock":
             Path(links.name, path.name).symlink_to(path.resolve())
     return links

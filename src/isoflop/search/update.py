@@ -1,5 +1,8 @@
 """Bringing an index up to date: read, embed, rank, publish. Every stage resumes after a kill."""
 
+import errno
+import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +16,10 @@ import numpy as np
 
 from isoflop import catalog
 from isoflop.bill import Bill
-from isoflop.errors import DamagedIndex
+from isoflop.errors import DamagedIndex, UsageError
 from isoflop.meter import measured
 from isoflop.plan.price import run_bill
-from isoflop.search.database import explained
+from isoflop.search.database import explained, failing, full
 from isoflop.search.dense import Vectors
 from isoflop.search.lexical import Words
 from isoflop.search.lock import cannot_write
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
     from isoflop.search.ingest import Ingest
 
 RECIPE = "passages 2"  # a new number when the same file would be cut or stored differently
+# Tantivy counts deleted passages in the rarity of words until it merges their segment. When they
+# exceed this share of the living, the words are made anew: an index that was updated often then
+# ranks nearly as a new one, and a deleted passage costs ten times what adding one does.
+MOST_DELETED = 0.1
+OS_ERROR = re.compile(r"os error (\d+)")
 SETTLED_NS = 2_000_000_000  # a file changed this shortly before it was read is looked at again
 
 
@@ -89,6 +97,8 @@ class Work:
             if self._unfinished():
                 self._ingest().embed()
                 self._publish()
+            self.truth.bury()
+            self._sweep()
             generation = self.truth.generation
             self.done.passages = self.truth.counts(generation)["passages"]
             self.done.refused = self.truth.refusals(generation)
@@ -167,7 +177,6 @@ class Work:
             truth.has_next()
             or not truth.generation
             or truth.count_unembedded() > 0
-            or bool(truth.dead())
             or not self._derived_agree()
         )
 
@@ -195,40 +204,37 @@ class Work:
     # publishing
 
     def _publish(self) -> None:
+        """Make the derived files of the next generation beside the old ones, then point to them."""
         truth, following = self.truth, self.truth.generation + 1
         added = truth.living_ids(following, born=following)
         self.progress("ranking", 0, len(added))
-        words, words_name = self._words(following, added)
-        vectors_name = f"vectors-{following}.i8"
-        self._write_vectors(self.folder / vectors_name, following, added)
+        words, vectors = self.folder / f"words-{following}", self.folder / f"vectors-{following}.i8"
+        words_count, words_deleted = self._write_words(words, following, added)
+        self._write_vectors(vectors, following, added)
         self.progress("ranking", len(added), len(added))
         truth.publish(
-            vectors=vectors_name,
-            words=words_name,
-            words_count=str(len(words)),
-            vectors_count=str(len(Vectors.open(self.folder / vectors_name))),
+            vectors=vectors.name,
+            vectors_count=str(len(Vectors.open(vectors))),
+            words=words.name,
+            words_count=str(words_count),
+            words_deleted=str(words_deleted),
             encoder=self.encoder_name,
             identity=truth.get("next_identity"),
             made_by=self._made_by(),
             roots="\n".join(_relative(root, self.folder) for root in self.roots),
         )
-        if dead := truth.dead():
-            words.update((), dead)
-            with truth.transaction():
-                truth.set(words_count=str(len(words)))
-            truth.bury()
-        self._sweep(vectors_name, words_name)
 
-    def _words(self, following: int, added: Sequence[int]) -> tuple[Words, str]:
-        """The words of the published generation and of the next, amended or made again."""
-        truth, name, words = self.truth, self.truth.get("words"), self._opened_words()
-        if words is None:
-            name = f"words-{following}"
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-            words, added = Words.open(self.folder / name), truth.living_ids(following)
-        if added:
-            words.update(truth.words_of(added))
-        return words, name
+    def _write_words(self, new: Path, following: int, added: Sequence[int]) -> tuple[int, int]:
+        """Write the next generation's words; returns how many passages they hold, and held."""
+        truth, old = self.truth, self.folder / self.truth.get("words", "-")
+        living, dying = truth.living_ids(following), truth.dying()
+        deleted = int(truth.get("words_deleted", "0")) + len(dying)
+        if self._opened_words() is None or deleted > MOST_DELETED * len(living):
+            words, added, dying, deleted = Words.create(new), living, [], 0
+        else:
+            words = Words.create(new, old)
+        words.update(truth.words_of(added), dying)
+        return len(words), deleted
 
     def _write_vectors(self, file: Path, following: int, added: Sequence[int]) -> None:
         truth, old = self.truth, self.folder / self.truth.get("vectors", "-")
@@ -241,8 +247,9 @@ class Work:
                 old.unlink()
         Vectors.write(file, _blocks(truth, truth.living_ids(following), width), width)
 
-    def _sweep(self, *current: str) -> None:
-        """Remove derived files of older generations."""
+    def _sweep(self) -> None:
+        """Remove derived files of older generations, and those of an update that was broken off."""
+        current = {self.truth.get("words"), self.truth.get("vectors")}
         for path in [*self.folder.glob("vectors-*"), *self.folder.glob("words-*")]:
             if path.name not in current:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
@@ -263,14 +270,26 @@ def update(
     try:
         with closing(Truth(folder, write=True)) as truth:
             return Work(folder, roots, encoder_name, encoder, progress or _silent, truth).run()
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         raise explained(error, folder) from error
-    except (OSError, ValueError) as error:  # Tantivy raises ValueError for what the disk refuses
-        if "No space" in str(error):
-            raise explained(sqlite3.OperationalError("full"), folder) from error
-        if "Read-only" in str(error):
-            raise cannot_write(folder, str(error)) from error
+    except (OSError, ValueError) as error:
+        if refusal := _refusal(error, folder):
+            raise refusal from error
         raise
+
+
+def _refusal(error: OSError | ValueError, folder: Path) -> UsageError | None:
+    """What to say of an error by which the disk refuses; None if it is another."""
+    # Tantivy raises ValueError, with the number in its text
+    number = getattr(error, "errno", None) or int((*OS_ERROR.findall(str(error)), 0)[0])
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return full(folder)
+    if number in (errno.EIO, errno.EFBIG):
+        return failing(folder, os.strerror(number))
+    ours = str(getattr(error, "filename", None) or folder).startswith(str(folder))
+    if number in (errno.EROFS, errno.EACCES, errno.EPERM) and ours:
+        return cannot_write(folder, os.strerror(number))
+    return None
 
 
 def _silent(stage: str, done: int, total: int) -> None:
