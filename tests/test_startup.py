@@ -41,6 +41,7 @@ def modules(*arguments: str) -> set[str]:
         ("--version",),
         ("plan", "--help"),
         ("plan", "retrieval", "--characters", "1e6"),
+        ("plan", "energy", "--on", "8xavx512-core", "--hours", "100"),
         ("config",),
         ("ask", "--help"),
         ("search", "--help"),

@@ -25,6 +25,8 @@ class Accelerator:
             if unknown.
         achievable_flops_per_second: The most that measured matrix products reached, by format.
         idle_watts: Without work; None if unknown.
+        training_watts: Average of a whole machine in training, per chip, hosts included, as an
+            operator published it; None if none did.
         evidence: "V" read in a primary artefact, "S" a secondary page, "M" recalled and not
             checked again, "A" arithmetic.
     """
@@ -43,6 +45,7 @@ class Accelerator:
     network_bytes_per_second: float | None = None
     achievable_flops_per_second: Mapping[str, float] | None = None
     idle_watts: float | None = None
+    training_watts: float | None = None
     evidence: str = ""
 
 

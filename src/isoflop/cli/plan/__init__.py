@@ -9,6 +9,10 @@ PLANS = {
         "isoflop.cli.plan.retrieval:retrieval",
         "Indexing a folder once, and questions by each way of ranking.",
     ),
+    "energy": (
+        "isoflop.cli.plan.energy:energy",
+        "Electricity, CO2e and water of a machine's hours.",
+    ),
 }
 
 

@@ -42,6 +42,14 @@ tonnes = per(TONNE, "t")
 money: Unit = dollars
 
 
+def carbon(grams: float) -> str:
+    """In tonnes, kilograms or grams: "173 t", "46.3 g"."""
+    for factor, name in ((TONNE, "t"), (1e3, "kg")):
+        if grams >= factor:
+            return per(factor, name)(grams)
+    return f"{_short(grams, 3)} g"
+
+
 def plain(figure: float) -> str:
     """A bare number with three digits: 1.33e+12 is "1.33T"."""
     for factor, prefix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
