@@ -29,6 +29,11 @@ class Accelerator:
             operator published it; None if none did.
         evidence: "V" read in a primary artefact, "S" a secondary page, "M" recalled and not
             checked again, "A" arithmetic.
+        dollars_range: Lowest and highest price seen for one hour; None if unknown.
+        price_source: Where the price comes from.
+        price_date: Of the price, ISO.
+        price_evidence: As `evidence`; a price of "M" is assumed.
+        note: What else to know, such as how many chips share the link.
     """
 
     name: str
@@ -47,6 +52,11 @@ class Accelerator:
     idle_watts: float | None = None
     training_watts: float | None = None
     evidence: str = ""
+    dollars_range: tuple[float, float] | None = None
+    price_source: str = ""
+    price_date: str = ""
+    price_evidence: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

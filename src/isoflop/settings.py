@@ -42,6 +42,7 @@ KEYS: Mapping[str, Key] = {
     "dollars_per_hour": Key(float, None, "price of this machine"),
     "grid": Key(str, "world", "electricity grid, for CO2e"),
     "power_usage_effectiveness": Key(float, 1.0, "energy of the building over the machine's"),
+    "catalog": Key(str, None, "folder of your own catalog tables, such as accelerators.toml"),
     "cache": Key(str, None, "folder for model files; the user cache by default"),
 }
 

@@ -2,71 +2,90 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from isoflop.architecture import Architecture, Experts, Latent, Recurrent, Window
+from isoflop.catalog.tables import TABLES, Row, Table, find, table, user_folder
 from isoflop.errors import UsageError, did_you_mean
 from isoflop.machine import Accelerator, Machine
 from isoflop.quantities import chips
 from isoflop.settings import setting
 
+__all__ = [
+    "TABLES", "Row", "Table", "accelerator", "architecture", "cores", "find", "machine", "price",
+    "recognised", "row", "table", "this_machine", "user_folder",
+]  # fmt: skip
+
+T = TypeVar("T")
 JOULES_PER_KILOWATT_HOUR = 3.6e6
+# Of a chip's row: how it is found, and from which file of the user's it came.
+_BESIDE = frozenset(("aliases", "cpuinfo", "flag", "file"))
 
 
-@cache
-def table(name: str) -> Mapping[str, Mapping[str, Any]]:
-    """One table of the catalog, by row name.
-
-    Args:
-        name: "accelerators", "architectures", "models", "grids" or "prices".
-    """
-    import tomllib  # here, because most commands that start quickly read no table
-
-    return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
-
-
-def row(name: str, key: str) -> Mapping[str, Any]:
-    """One row of a table.
+def row(name: str, key: str) -> Row:
+    """One row of a table, by name or alias.
 
     Raises:
         UsageError: If there is no such row; the message names the nearest.
     """
-    rows = table(name)
-    if key not in rows:
-        raise UsageError(f"Nothing called {key!r} in {name}.{did_you_mean(key, rows)}")
-    return rows[key]
+    return find(name, key)[1]
 
 
 def architecture(model: str) -> Architecture:
     """The shape of a known model.
 
     Raises:
-        UsageError: If there is no such model; the message names the nearest.
+        UsageError: If there is no such model, the message names the nearest; or if the user's row
+            does not describe one.
     """
     if model in table("models"):  # encoders: no output head; TOML has no way to write None
-        return _shape({**table("models")[model]["architecture"], "tied": None})
-    return _shape(row("architectures", model)["architecture"])
+        return _shape(model, {**table("models")[model]["architecture"], "tied": None})
+    name, found = find("architectures", model)
+    return _shape(name, found.get("architecture", {}))
 
 
-def _shape(sizes: Mapping[str, Any]) -> Architecture:
+def _shape(name: str, sizes: Row) -> Architecture:
     parts = {"experts": Experts, "latent": Latent, "window": Window, "recurrent": Recurrent}
-    built = {name: part(**sizes[name]) for name, part in parts.items() if name in sizes}
-    return Architecture(**{**sizes, **built})
+    built: dict[str, object] = {
+        key: _made(part, sizes[key], f"{key} of {name}")
+        for key, part in parts.items()
+        if key in sizes
+    }
+    return _made(Architecture, {**sizes, **built}, f"the architecture of {name}")
 
 
 def accelerator(name: str) -> Accelerator:
-    """A processor core or chip of the catalog.
+    """A chip or processor core of the catalog, by name or alias.
 
     Raises:
-        UsageError: If there is none; the message names the nearest.
+        UsageError: If there is none, the message names the nearest; or if the user's row does not
+            describe one.
     """
-    found = row("accelerators", name)
-    known = {field.name for field in fields(Accelerator)} - {"name"}
-    optional = dict.fromkeys(("bytes_per_second", "bytes", "watts", "dollars_per_hour"))
-    return Accelerator(name=name, **{**optional, **{k: v for k, v in found.items() if k in known}})
+    own, found = find("accelerators", name)
+    unknown = dict.fromkeys(("bytes_per_second", "bytes", "watts", "dollars_per_hour"))
+    figures = {key: value for key, value in found.items() if key not in _BESIDE}
+    if "dollars_range" in figures:
+        low, high = figures["dollars_range"]
+        figures["dollars_range"] = (float(low), float(high))
+    return _made(Accelerator, {"name": own, **unknown, **figures}, own)
+
+
+def _made(kind: type[T], values: Row, what: str) -> T:
+    """A noun from a row; what is wrong with a row of the user's is said."""
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]  # dataclasses
+    for key in values:
+        if key not in known:
+            raise UsageError(f"{what} has no {key!r} in this catalog.{did_you_mean(key, known)}")
+    needed = [name for name, field in known.items() if field.default is MISSING]
+    if missing := [name for name in needed if name not in values]:
+        raise UsageError(f"{what} lacks {', '.join(missing)}.")
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{what} cannot be used: {error}.") from error
 
 
 def machine(
@@ -152,18 +171,20 @@ def cores() -> int:
 
 def recognised(processor: Mapping[str, str]) -> str | None:
     """The catalog's name for a processor as /proc/cpuinfo describes it; None if unknown."""
-    flags = set(processor.get("flags", "").split())
-    for name, known in table("accelerators").items():
-        if "flag" in known:
-            if known["flag"] in flags:
-                return name
-        elif (
-            processor.get("vendor_id") == known.get("vendor")
-            and processor.get("cpu family") == str(known.get("family"))
-            and int(processor.get("model", -1)) in known.get("models", [])
-        ):
+    rows = table("accelerators")
+    for name in rows.having("cpuinfo"):
+        if _is(processor, rows[name]["cpuinfo"]):
             return name
-    return None
+    flags = set(processor.get("flags", "").split())
+    return next((name for name in rows.having("flag") if rows[name]["flag"] in flags), None)
+
+
+def _is(processor: Mapping[str, str], known: Row) -> bool:
+    return (
+        processor.get("vendor_id") == known["vendor_id"]
+        and processor.get("cpu family") == str(known["family"])
+        and int(processor.get("model", -1)) in known["models"]
+    )
 
 
 @cache
