@@ -8,6 +8,7 @@ kill therefore leaves the published state, and what was already read and embedde
 
 import json
 import time
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -220,14 +221,14 @@ class Truth:
         self.database.execute("DELETE FROM files WHERE born = ?", (following,))
         self.database.execute("UPDATE files SET died = NULL WHERE died = ?", (following,))
 
-    def dying(self) -> list[int]:
+    def dying(self) -> "array[int]":
         """Passages that the next generation will not hold."""
         rows = self.database.execute(
             "SELECT passages.id FROM passages JOIN documents ON documents.id = passages.document"
             " JOIN files ON files.id = documents.file WHERE files.died = ? ORDER BY passages.id",
             (self.generation + 1,),
         )
-        return [row[0] for row in rows]
+        return array("q", (row[0] for row in rows))
 
     def bury(self) -> None:
         """Delete what no published generation holds any more, and give back its space."""
@@ -257,8 +258,8 @@ class Truth:
 
     def living_ids(
         self, generation: int, clauses: Sequence[tuple[str, str]] = (), born: int | None = None
-    ) -> list[int]:
-        """Ids of a generation's passages, in order.
+    ) -> "array[int]":
+        """Ids of a generation's passages, in order; eight bytes each, for there may be millions.
 
         Args:
             generation: The generation.
@@ -274,7 +275,7 @@ class Truth:
             f"SELECT passages.id FROM {living} {condition} ORDER BY passages.id",
             [pattern for _, pattern in clauses],
         )
-        return [row[0] for row in rows]
+        return array("q", (row[0] for row in rows))
 
     def words_of(self, ids: Sequence[int]) -> Iterator[tuple[int, str, str]]:
         """Id, headings and text of passages, for the index of words."""

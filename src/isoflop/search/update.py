@@ -230,7 +230,7 @@ class Work:
         living, dying = truth.living_ids(following), truth.dying()
         deleted = int(truth.get("words_deleted", "0")) + len(dying)
         if self._opened_words() is None or deleted > MOST_DELETED * len(living):
-            words, added, dying, deleted = Words.create(new), living, [], 0
+            words, added, dying, deleted = Words.create(new), living, living[:0], 0
         else:
             words = Words.create(new, old)
         words.update(truth.words_of(added), dying)
