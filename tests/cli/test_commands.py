@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,7 @@ def test_data_goes_to_stdout_and_the_bill_to_stderr(documents: Path) -> None:
         (("search", "x", "--by", "bm26"), "Did you mean bm25"),
         (("search", "x", "-k", "0"), "k=0"),
         (("search", "x", "-k", "many"), "not a valid integer"),
+        (("search", "x", "--wait", "-3"), "not in the range x>=0"),
         (("search", "x", "--in", "nowhere"), "does not exist"),
         (("search", "x", "--encoder", "minilmm"), "Did you mean minilm"),
         (("search", "x", "--where", "size:*"), "No field called 'size'"),
@@ -107,8 +110,11 @@ def test_an_error_is_json_too_where_json_was_asked_for(documents: Path) -> None:
 def test_an_empty_folder_says_what_it_lacks(tmp_path: Path) -> None:
     run = isoflop("index", tmp_path, code=1)
     assert "no files to index" in run.stderr
-    assert "Nothing found" in isoflop("search", "anything", "--in", tmp_path).stdout
-    assert "do not answer" in isoflop("ask", "anything?", tmp_path).stdout
+    found, answered = isoflop("search", "it", "--in", tmp_path), isoflop("ask", "it?", tmp_path)
+    assert "Nothing found" in found.stdout
+    assert "do not answer" in answered.stdout
+    assert "no files to index" in found.stderr
+    assert "no files to index" in answered.stderr
 
 
 def test_a_folder_of_unreadable_files_names_each(tmp_path: Path) -> None:
@@ -118,6 +124,8 @@ def test_a_folder_of_unreadable_files_names_each(tmp_path: Path) -> None:
     assert "a.bin" in run.stderr
     assert "b.pdf" in run.stderr
     assert "none of its 2 files could be read" in run.stderr
+    found = isoflop("search", "anything", "--in", tmp_path).stderr
+    assert f"none of its 2 files could be read. See why: isoflop index {tmp_path}" in found
 
 
 def test_strict_turns_a_refusal_into_exit_code_1(documents: Path) -> None:
@@ -217,6 +225,65 @@ def test_an_interrupted_index_exits_with_130_and_goes_on(documents: Path) -> Non
     assert process.returncode == 130, said
     assert "the same command goes on" in said
     assert "Traceback" not in said
+
+
+def test_more_than_there_is_can_be_asked_for(documents: Path) -> None:
+    hits = in_json("search", "harbour", "--in", documents, "-k", str(10**20))["hits"]
+    assert {hit["document"] for hit in hits} >= {"harbour.md", "bakery.txt"}
+
+
+def test_an_index_of_a_newer_version_says_how_to_go_on(documents: Path) -> None:
+    isoflop("index", documents)
+    with closing(sqlite3.connect(documents / ".isoflop" / "truth.sqlite")) as database:
+        database.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
+        database.commit()
+    for command in (("index", documents), ("search", "x", "--in", documents)):
+        assert "pip install -U isoflop" in isoflop(*command, code=1).stderr
+
+
+def test_a_truth_that_is_damaged_says_how_to_go_on(documents: Path) -> None:
+    isoflop("index", documents)
+    truth = documents / ".isoflop" / "truth.sqlite"
+    whole = truth.read_bytes()
+    for damaged in (whole[:4096] + b"\x55" * (len(whole) - 4096), whole[: len(whole) // 2], b""):
+        truth.write_bytes(damaged)
+        for command in (("index", documents), ("search", "x", "--in", documents, "--no-update")):
+            said = isoflop(*command, code=1).stderr
+            assert f"Remove {truth.parent} and run isoflop index again" in said
+
+
+def test_a_limit_on_file_sizes_is_named_and_the_next_run_goes_on(documents: Path) -> None:
+    for number in range(60):
+        (documents / f"{number}.txt").write_text(f"Ship {number}. " + os.urandom(2000).hex())
+    limited = (
+        "import resource, runpy, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        "runpy.run_module('isoflop', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", limited, "index", str(documents)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 2, run.stderr
+    assert "limits on file sizes, then run the same command again" in run.stderr
+    assert in_json("index", documents)["documents"] == 63
+
+
+def test_a_second_writer_is_told_of_the_first_or_waits_for_it(documents: Path) -> None:
+    isoflop("index", documents)
+    (documents / "late.txt").write_text("A late ship.\n")
+    with closing(sqlite3.connect(documents / ".isoflop" / "lock.sqlite")) as held:
+        held.execute("BEGIN EXCLUSIVE")
+        said = isoflop("index", documents, "--wait", "0", code=1).stderr
+        assert "being written by another process" in said
+        assert "--wait SECONDS" in said
+        found = isoflop("search", "bridge", "--in", documents, "--wait", "0")
+        assert "notes/bridge.md" in found.stdout
+        assert "Searching the index as it is" in found.stderr
+        command = [sys.executable, "-m", "isoflop", "index", str(documents), "--wait", "60"]
+        waiting = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert waiting.stderr is not None
+        assert b"Waiting for another process" in waiting.stderr.readline()
+    said_in_the_end, _ = waiting.communicate(timeout=60)
+    assert b"1 new" in said_in_the_end
 
 
 def test_config_says_where_a_value_comes_from(tmp_path: Path) -> None:

@@ -66,6 +66,19 @@ def test_the_table_is_made_once(minilm: Encoder) -> None:
     assert np.array_equal(first, again)
 
 
+def test_a_cache_that_cannot_be_written_is_done_without(
+    minilm: Encoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("ISOFLOP_CACHE", str(tmp_path / "file"))
+    pieces = Pieces.load(minilm, lambda: weights.locate(weights.MINILM))
+    assert pieces.table.shape == (30_522, minilm.width)
+    assert "ISOFLOP_CACHE" in caplog.text
+
+
 def test_a_synonym_lifts_a_passage(pieces: Pieces, minilm: Encoder, tmp_path: Path) -> None:
     words = Words.create(tmp_path)
     words.update((id, "", text) for id, text in PASSAGES)

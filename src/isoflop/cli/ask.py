@@ -67,6 +67,8 @@ def ask(
         if streamed and answer.bill.output_tokens != 0:
             click.echo("\n")
         show(answer)
+        if not answer.hits:
+            options.tell_of_nothing(index)
     if update is not None and update.embedded:
         tell_refusals(update.refused)
         note(f"indexing, paid once: {bill_line(update.bill)}")

@@ -1,7 +1,5 @@
 """isoflop index: build or update an index."""
 
-from pathlib import Path
-
 import click
 
 from isoflop.cli import options
@@ -60,7 +58,7 @@ def index(
     tell_refusals(update.refused)
     note(f"bill: {bill_line(update.bill)}")
     if not counts["documents"]:
-        raise IsoflopError(_nothing(opened.roots[0], counts["files"]))
+        raise IsoflopError(options.nothing(opened.roots[0], counts["files"]))
     if strict and update.refused:
         raise IsoflopError(f"{len(update.refused)} could not be read (--strict).")
 
@@ -73,12 +71,3 @@ def tell_refusals(refused: list[tuple[str, str]]) -> None:
         note(f"... and {len(refused) - SHOWN:,} more; --json lists all")
     if refused:
         note(f"{len(refused):,} skipped")
-
-
-def _nothing(root: Path, files: int) -> str:
-    if files:
-        return f"{root}: none of its {files:,} files could be read; the reasons are above."
-    return (
-        f"{root} has no files to index. Hidden files and those in .gitignore are left out; "
-        "name a folder with documents."
-    )

@@ -1,5 +1,6 @@
 """Options that several commands share, and how they open an index."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -29,6 +30,7 @@ where = click.option(
 fixed = click.option("--no-update", "fixed", is_flag=True, help="Search the index as it is.")
 wait = click.option(
     "--wait",
+    type=click.FloatRange(min=0),
     default=600.0,
     show_default=True,
     metavar="SECONDS",
@@ -49,6 +51,23 @@ def known_way(name: str | None) -> Way | None:
             return known
     raise UsageError(
         f"No way of ranking called {name!r}.{did_you_mean(name, WAYS)} Known: {', '.join(WAYS)}."
+    )
+
+
+def tell_of_nothing(index: Index) -> None:
+    """Say on stderr that no document was searched, if so, and why."""
+    counts = index.counts()
+    if not counts["documents"]:
+        note(nothing(index.roots[0], counts["files"]))
+
+
+def nothing(root: Path, files: int) -> str:
+    """What to say of an index without documents."""
+    if files:
+        return f"{root}: none of its {files:,} files could be read. See why: isoflop index {root}"
+    return (
+        f"{root} has no files to index. Hidden files and those in .gitignore are left out; "
+        "name a folder with documents."
     )
 
 

@@ -72,6 +72,7 @@ def search(
             click.echo(f"    {' '.join(hit.passage.text.split())[:WIDTH]}")
         if not found.hits:
             click.echo("Nothing found.")
+            options.tell_of_nothing(index)
     note(f"bill: {bill_line(found.bill)}")
 
 

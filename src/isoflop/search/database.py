@@ -60,8 +60,8 @@ def connect(folder: Path, *, write: bool) -> sqlite3.Connection:
     if int(row[0]) > FORMAT:
         database.close()
         raise NewerIndex(
-            f"{folder} was written by a newer isoflop. "
-            "Update isoflop, or index into another folder with --into."
+            f"{folder} was written by a newer isoflop. Update isoflop (pip install -U isoflop), "
+            "or index into another folder with --into DIR."
         )
     return database
 

@@ -206,7 +206,7 @@ class Index:
         with measured() as reading, self._snapshot() as (truth, state):
             allowed = truth.living_ids(state.generation, clauses) if clauses else None
             ranking = self._ranking(truth, state, query[:MOST_QUERY_CHARACTERS], allowed)
-            ranked = ranking.by(by, k, state.generation)
+            ranked = ranking.by(by, min(k, max(1, len(ranking.vectors))), state.generation)
             passages = truth.passages([id for id, _ in ranked], state.generation)
         hits = [Hit(passages[id], score, by) for id, score in ranked if id in passages]
         hits.sort(key=lambda hit: (-hit.score, hit.passage.document, hit.passage.start))

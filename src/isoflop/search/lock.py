@@ -82,7 +82,7 @@ def _acquire(
         except sqlite3.OperationalError as error:
             if "locked" not in str(error):
                 raise cannot_write(folder, str(error)) from error
-        if time.monotonic() >= deadline:
+        if not time.monotonic() < deadline:  # so that "nan" seconds are none
             raise IndexBusy(
                 f"{folder} is being written by {holder(note)}. "
                 "Try again when it has finished, or let it wait longer with --wait SECONDS."

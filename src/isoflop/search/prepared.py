@@ -164,4 +164,8 @@ def _write(path: Path, prepared: Prepared) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink()
-        log.warning("the encoder is built again next time, because it cannot be kept: %s", error)
+        log.warning(
+            "the encoder is built again next time, because it cannot be kept: %s. "
+            "Choose a folder for it with ISOFLOP_CACHE.",
+            error,
+        )

