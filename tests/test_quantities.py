@@ -3,7 +3,7 @@
 import pytest
 
 from isoflop.errors import UsageError
-from isoflop.quantities import chips, count, dollars, rate, seconds
+from isoflop.quantities import chips, count, dollars, joules, rate, seconds, share
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,22 @@ def test_messages_show_accepted_forms() -> None:
         chips("!!")
     with pytest.raises(UsageError, match="at least one chip"):
         chips("0xh100-sxm")
+
+
+def test_energy_is_read_with_its_unit() -> None:
+    assert joules("449 MWh") == pytest.approx(449 * 3.6e9)
+    assert joules("0.24Wh") == pytest.approx(864)
+    assert joules("1.3 GJ") == pytest.approx(1.3e9)
+    with pytest.raises(UsageError, match="its unit is missing"):
+        joules("449")
+    with pytest.raises(UsageError, match="'BTU' is no unit of energy"):
+        joules("3 BTU")
+
+
+def test_a_share_is_read_in_per_cent_or_as_a_fraction() -> None:
+    assert [share(text) for text in ("43%", "0.43", "43")] == [0.43, 0.43, 0.43]
+    assert share("120%") == 1.2
+    with pytest.raises(UsageError, match="more than zero"):
+        share("-5%")
+    with pytest.raises(UsageError, match="not a MFU"):
+        share("43 TFLOP", of="MFU")

@@ -7,8 +7,7 @@ import sys
 import pytest
 
 HEAVY = {
-    "altair", "httpx", "lxml", "numpy", "openvino", "pypdfium2", "scipy", "tantivy", "tokenizers",
-    "torch", "vl_convert",
+    "httpx", "lxml", "numpy", "openvino", "pypdfium2", "tantivy", "tokenizers", "torch",
 }  # fmt: skip
 PROBE = """
 import json, sys
@@ -43,6 +42,7 @@ def modules(*arguments: str) -> set[str]:
         ("plan", "--help"),
         ("plan", "retrieval", "--characters", "1e6"),
         ("plan", "energy", "--on", "8xavx512-core", "--hours", "100"),
+        ("plan", "audit", "--params", "1e9", "--tokens", "2e10", "--flops", "1e20"),
         ("config",),
         ("ask", "--help"),
         ("search", "--help"),

@@ -23,6 +23,17 @@ SECONDS = {
     "month": 2629746.0,  # a twelfth of the mean Gregorian year of 365.2425 days
     "year": 31556952.0,
 }
+JOULES = {
+    "j": 1.0,
+    "kj": 1e3,
+    "mj": 1e6,
+    "gj": 1e9,
+    "tj": 1e12,
+    "wh": 3.6e3,
+    "kwh": 3.6e6,
+    "mwh": 3.6e9,
+    "gwh": 3.6e12,
+}
 _NUMBER = re.compile(
     r"\s*([+-]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(.*?)\s*", re.IGNORECASE | re.DOTALL
 )
@@ -71,6 +82,39 @@ def seconds(text: str, *, of: str = "time") -> float:
             'Write it such as "30 days", "20 min" or "1.5 h".'
         )
     return _positive(value * factor, text, of)
+
+
+def joules(text: str, *, of: str = "energy") -> float:
+    """A positive energy in joules: "449 MWh", "1.3 GJ", "0.24 Wh"; its unit must be written.
+
+    Case does not matter: MWh and MJ are millions.
+
+    Raises:
+        UsageError: If it is not one.
+    """
+    value, rest = _split(text, of, 'such as "449 MWh", "0.24 Wh" or "1.3 GJ"')
+    factor = JOULES.get(rest.lower())
+    if factor is None:
+        wrong = f"{rest!r} is no unit of energy" if rest else "its unit is missing"
+        raise UsageError(
+            f'{text!r} is not an {of}: {wrong}. Write it such as "449 MWh", "0.24 Wh" or "1.3 GJ".'
+        )
+    return _positive(value * factor, text, of)
+
+
+def share(text: str, *, of: str = "share") -> float:
+    """A positive share: "43%", "0.43"; a bare number above 3 is per cent ("43").
+
+    More than the whole is read as written ("120%" is 1.2): whether it can be is for the caller.
+
+    Raises:
+        UsageError: If it cannot be read.
+    """
+    value, rest = _split(text, of, 'such as "43%" or "0.43"')
+    if rest not in ("", "%"):
+        raise UsageError(f'{text!r} is not a {of}. Write it such as "43%" or "0.43".')
+    per_cent = rest == "%" or value > 3
+    return _positive(value / 100 if per_cent else value, text, of)
 
 
 def dollars(text: str) -> float:

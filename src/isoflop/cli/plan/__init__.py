@@ -11,7 +11,11 @@ PLANS = {
     ),
     "energy": (
         "isoflop.cli.plan.energy:energy",
-        "Electricity, CO2e and water of a machine's hours.",
+        "Electricity and CO2e of a machine's hours.",
+    ),
+    "audit": (
+        "isoflop.cli.plan.audit:audit",
+        "What a claim about a training run implies, and whether it can be.",
     ),
 }
 

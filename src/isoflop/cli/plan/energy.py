@@ -71,7 +71,7 @@ def energy(
     _conventions(machine, load, batch)
 
 
-def check(*, pue: float | None, watts: float | None, per_kwh: float | None) -> None:
+def check(*, pue: float | None, watts: float | None = None, per_kwh: float | None = None) -> None:
     """Refuse what no building, chip or contract has.
 
     Raises:

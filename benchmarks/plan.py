@@ -1,0 +1,9 @@
+"""Every table of `isoflop plan` against published figures: `python -m benchmarks.plan`."""
+
+from benchmarks import plan_audit, plan_energy
+
+TABLES = (plan_energy.table, plan_audit.table)
+
+if __name__ == "__main__":
+    for table in TABLES:
+        print(table(), end="\n\n")

@@ -1,0 +1,418 @@
+"""What a claim about a training run implies, and whether that can be."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from isoflop.plan.claim import Claim, Implied, implications, product, ratio, refuse
+
+Level = Literal["impossible", "implausible", "misleading", "note"]
+LEVELS: tuple[Level, ...] = ("note", "misleading", "implausible", "impossible")
+
+# Shares of the dense bf16 peak, over the runs and benchmarks of benchmarks.plan_audit, 2026-11-24.
+MOST_OF_A_RUN = 0.60  # whole runs, chips of 2017 to 2026: the best published is 0.574
+MOST_OF_A_STEP = 0.75  # single steps: the best published is 0.715, on TPU v5p
+LEAST_OF_A_RUN = 0.10  # lower ones all counted hours of something else (distillation, restarts)
+# All of these without attention, by 6 N D.
+ORDINARY = (0.20, 0.50)  # four of five whole runs lie between
+AGREEMENT = 1.15  # 6 N D leaves attention out, up to so much where the sequences are long
+ATTENTION_COUNTED = 1.10  # the same where attention is counted
+RECOMPUTE = (1.25, 1.42)  # 4/3: a forward pass done twice, counted by HFU and not by MFU
+SPARSE = 2.0  # vendors print peaks for matrices half of whose entries are zero, twice the dense
+SEVERAL_TIMES = 1.8  # from here on, a factor is a second epoch rather than lost hours
+HOURS_AGREE = 1.10
+MOST_OF_LIMIT = 2.1  # an eight-chip A100 server's own limit is 6.5 kW: 2.03 times its chips'
+LEAST_OF_LIMIT = 0.3
+PRICE_FLOOR = 0.25  # the same chip costs up to 3.8 times as much elsewhere (2026-05)
+SAME_COUNT = (0.8, 1.45)  # FLOPs over 6 N D: attention, embeddings, recomputation
+FORWARD_ONLY = (0.3, 0.37)  # over 6 N D: 2 N D
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or worth knowing.
+
+    Attributes:
+        level: "impossible" breaks arithmetic or physics; "implausible" is beyond every published
+            run; "misleading" means that two figures cannot describe the same thing; "note" is no
+            objection.
+        name: Short, the same for the same mistake.
+        reason: With the numbers that led there.
+        figures: Those numbers.
+    """
+
+    level: Level
+    name: str
+    reason: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What a claim implies, what was found, and the verdict: the worst level found."""
+
+    implied: Implied
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> str:
+        """A level, "consistent", or "unchecked" where the claim says too little."""
+        worst = max((LEVELS.index(f.level) for f in self.findings), default=0)
+        if worst:
+            return LEVELS[worst]
+        return "consistent" if self.findings else "unchecked"
+
+
+def audit(claim: Claim) -> Audit:
+    """Whether a claim can be, and if not, what is likely wrong with it.
+
+    Raises:
+        UsageError: If a figure is negative or zero, or active parameters exceed all.
+    """
+    refuse(claim)
+    implied = implications(claim)
+    return Audit(implied, tuple(found for check in CHECKS for found in check(claim, implied)))
+
+
+def _hours(claim: Claim, implied: Implied) -> Iterator[Finding]:
+    """Chips x wall time against the chip-hours given."""
+    chip_time = product(claim.chips, claim.seconds)
+    if chip_time is None or claim.chip_seconds is None or claim.chips is None:
+        return
+    factor = chip_time / claim.chip_seconds
+    if 1 / HOURS_AGREE <= factor <= HOURS_AGREE:
+        return
+    figures = {"chips_times_hours": chip_time / 3600, "chip_hours": claim.chip_seconds / 3600}
+    reason = (
+        f"{claim.chips:,.0f} chips for {_h(claim.seconds)} are {_h(chip_time)} of chip time, "
+        f"but {_h(claim.chip_seconds)} were given"
+    )
+    if 1 / HOURS_AGREE <= factor / claim.chips <= HOURS_AGREE:
+        reason += ": the wall hours were given as chip-hours"
+    yield Finding("misleading", "hours disagree", reason + ".", figures)
+
+
+def _count(claim: Claim, implied: Implied) -> Iterator[Finding]:
+    """FLOPs given against 6 N D."""
+    factor = ratio(claim.flops, implied.counted_flops)
+    if factor is None or SAME_COUNT[0] <= factor <= SAME_COUNT[1]:
+        return
+    figures = {"flops": claim.flops or 0, "counted_flops": implied.counted_flops or 0}
+    reason = (
+        f"{claim.flops:.3g} FLOPs are {factor:.2g} times 6 x parameters x tokens "
+        f"= {implied.counted_flops:.3g}: "
+    )
+    name, cause = _miscounted(claim, factor)
+    yield Finding("misleading", name, reason + cause, figures)
+
+
+def _miscounted(claim: Claim, factor: float) -> tuple[str, str]:
+    """Which mistake makes FLOPs so many times 6 N D."""
+    experts = ratio(claim.parameters, claim.active_parameters) or 1.0
+    if experts > SAME_COUNT[1] and 1 / AGREEMENT <= factor / experts <= AGREEMENT:
+        return "all parameters counted as active", (
+            f"all {claim.parameters:.3g} parameters were counted where a token meets "
+            f"{claim.active_parameters:.3g}."
+        )
+    if FORWARD_ONLY[0] <= factor <= FORWARD_ONLY[1]:
+        return "forward pass counted alone", "a third, as if training were the forward pass alone."
+    if factor < 1:
+        return "data set size read as tokens processed", (
+            f"they process {factor:.0%} of {claim.tokens:.3g} tokens, which may be the data set's."
+        )
+    return "tokens are the data set's", f"the data set was read {factor:.2g} times, or they differ."
+
+
+def _over_peak(claim: Claim, implied: Implied) -> Iterator[Finding]:
+    """FLOPs against what the chips can do in that time."""
+    mfu, chip = implied.mfu, claim.chip
+    if mfu is None or chip is None or mfu <= MOST_OF_A_RUN:
+        return
+    figures = {"mfu": mfu, "most_of_a_run": MOST_OF_A_RUN}
+    reason = (
+        f"{implied.flops:.3g} FLOPs in {_h(implied.chip_seconds)} of {chip.name} are "
+        f"{mfu:.0%} of its dense {claim.number_format} peak of {implied.peak:.4g} FLOP/s"
+    )
+    if mfu > 1:
+        yield Finding("impossible", "over peak", f"{reason}.", figures)
+    else:
+        yield Finding(
+            "implausible",
+            "MFU above any published run",
+            f"{reason}; the best whole run published is 57 %.",
+            figures,
+        )
+    yield from _too_high(claim, implied, mfu)
+
+
+def _too_high(claim: Claim, implied: Implied, mfu: float) -> Iterator[Finding]:
+    """What would explain an MFU that is too high."""
+    low, high = (share / mfu for share in ORDINARY)
+    tokens, usual = claim.tokens, claim.mfu or _rate_share(claim, implied)
+    if claim.flops is None and tokens is not None:
+        processed = (tokens * usual / mfu,) if usual else (tokens * low, tokens * high)
+        span = " to ".join(f"{value:.3g}" for value in processed)
+        share = f"{usual:.0%} MFU as claimed" if usual else "20 to 50 % MFU"
+        known = claim.dataset_tokens == tokens
+        yield Finding(
+            "misleading" if known else "note",
+            "data set size read as tokens processed",
+            f"At {share} these chips processed {span} tokens in that time; {tokens:.3g} "
+            + ("is" if known else "may be")
+            + " the size of the data set, not what was read from it.",
+            {"tokens": tokens, "processed_tokens": processed[0]},
+        )
+    if claim.flops is None and claim.parameters and claim.active_parameters is None and mfu > 1:
+        yield Finding(
+            "note",
+            "all parameters counted as active",
+            f"If the model has experts, only those a token meets count: at 20 to 50 % MFU "
+            f"{claim.parameters * low:.3g} to {claim.parameters * high:.3g} of them.",
+            {"parameters": claim.parameters},
+        )
+    hours = (
+        (implied.ideal_chip_seconds or 0) / ORDINARY[1],
+        (implied.ideal_chip_seconds or 0) / ORDINARY[0],
+    )
+    yield Finding(
+        "note",
+        "time such a run takes",
+        f"At 20 to 50 % MFU it takes {_h(hours[0])} to {_h(hours[1])} of chip time.",
+        {"least_chip_hours": hours[0] / 3600, "most_chip_hours": hours[1] / 3600},
+    )
+
+
+def _rate(claim: Claim, implied: Implied) -> Iterator[Finding]:
+    """FLOP/s of a chip, and the MFU said beside it, against the dense peak."""
+    share = _rate_share(claim, implied)
+    if share is None or implied.peak is None or claim.flops_per_second is None:
+        return
+    figures = {"flops_per_second": claim.flops_per_second, "peak": implied.peak}
+    if share > 1:
+        reason = (
+            f"{claim.flops_per_second:.4g} FLOP/s of a chip are {share:.0%} of its dense "
+            f"{claim.number_format} peak of {implied.peak:.4g}"
+        )
+        sparse = share <= SPARSE * 1.01
+        yield Finding(
+            "impossible",
+            "sparse peak quoted as dense" if sparse else "over peak",
+            f"{reason}: the peak printed for sparse matrices, half of which is dense."
+            if sparse
+            else f"{reason}.",
+            figures,
+        )
+        return
+    factor = 1.0 if claim.mfu is None else claim.mfu / share
+    if not 1 / HOURS_AGREE <= factor <= HOURS_AGREE and claim.mfu is not None:
+        yield from _mfu_and_rate(claim, share, factor, figures)
+
+
+def _mfu_and_rate(
+    claim: Claim, share: float, factor: float, figures: Mapping[str, float]
+) -> Iterator[Finding]:
+    reason = f"MFU of {claim.mfu:.1%} and {claim.flops_per_second:.4g} FLOP/s ({share:.1%} of peak)"
+    if RECOMPUTE[0] <= 1 / factor <= RECOMPUTE[1]:  # FLOP/s with recomputation: HFU beside MFU
+        return
+    sparse = 1 / AGREEMENT <= factor * SPARSE <= AGREEMENT
+    yield Finding(
+        "misleading",
+        "sparse peak quoted as dense" if sparse else "MFU disagrees with FLOP/s",
+        f"{reason} differ by {max(factor, 1 / factor):.2f}"
+        + (": the MFU was taken of the sparse peak, twice the dense." if sparse else "."),
+        figures,
+    )
+
+
+def _claimed_mfu(claim: Claim, implied: Implied) -> Iterator[Finding]:
+    """The MFU (or the FLOP/s) that is claimed against the MFU that follows."""
+    claimed, most = claim.mfu, ATTENTION_COUNTED if claim.flops_per_token else AGREEMENT
+    if claimed is None:  # FLOP/s mostly count recomputation
+        claimed, most = _rate_share(claim, implied), most * RECOMPUTE[1]
+    if claimed is None:
+        return
+    if claimed > MOST_OF_A_STEP:
+        if claim.mfu is not None:
+            yield _unheard_of(claimed)
+        return
+    if implied.mfu is None or implied.mfu > 1:
+        return
+    follows = implied.attention_mfu or implied.mfu
+    factor = claimed / follows
+    figures = {"claimed_mfu": claimed, "implied_mfu": follows}
+    reason = f"MFU of {claimed:.1%} is claimed, the hours and tokens imply {follows:.1%}"
+    if factor > most:
+        yield _too_fast(claim, factor, reason, figures)
+    elif factor < 1 / AGREEMENT:
+        yield _too_slow(factor, reason, figures)
+
+
+def _unheard_of(mfu: float) -> Finding:
+    return Finding(
+        "impossible" if mfu > 1 else "implausible",
+        "over peak" if mfu > 1 else "MFU above any published step",
+        f"MFU of {mfu:.0%} is claimed; the best step published reaches 72 %.",
+        {"claimed_mfu": mfu},
+    )
+
+
+def _too_fast(claim: Claim, factor: float, reason: str, figures: Mapping[str, float]) -> Finding:
+    if factor < SEVERAL_TIMES:
+        cause = ": that of undisturbed steps, not of the whole run with its restarts"
+        if RECOMPUTE[0] <= factor <= RECOMPUTE[1]:
+            cause += ", or HFU, which counts recomputed activations (4/3)"
+        if claim.flops_per_token is None:
+            cause += ", or it counts attention too (give --layers and --width to see)"
+        return Finding(
+            "misleading", "steady-state MFU quoted for a whole run", reason + cause + ".", figures
+        )
+    unique = claim.dataset_tokens is None
+    return Finding(
+        "misleading",
+        "hours cover more than the run, or tokens are the data set's",
+        f"{reason}: either {1 - 1 / factor:.0%} of the hours went elsewhere"
+        + (f", or the data set was read {factor:.1f} times." if unique else "."),
+        figures,
+    )
+
+
+def _too_slow(factor: float, reason: str, figures: Mapping[str, float]) -> Finding:
+    if 1 / AGREEMENT <= factor * SPARSE <= AGREEMENT:
+        return Finding(
+            "misleading",
+            "sparse peak quoted as dense",
+            f"{reason}, twice as much: the share was taken of the sparse peak, or only half of "
+            "the tokens were processed.",
+            figures,
+        )
+    return Finding(
+        "misleading",
+        "data set size read as tokens processed",
+        f"{reason}: only {factor:.0%} of the tokens (or of the parameters, where there are "
+        "experts) can have been processed at the MFU claimed.",
+        figures,
+    )
+
+
+def _too_low(claim: Claim, implied: Implied) -> Iterator[Finding]:
+    """Hours far beyond what so many FLOPs take."""
+    mfu = implied.mfu
+    if mfu is None or mfu >= LEAST_OF_A_RUN:
+        return
+    fast, slow = ((implied.ideal_chip_seconds or 0) / share for share in reversed(ORDINARY))
+    yield Finding(
+        "misleading",
+        "hours cover more than the run",
+        f"{implied.flops:.3g} FLOPs in {_h(implied.chip_seconds)} of chip time are {mfu:.1%} of "
+        f"the peak; at 20 to 50 % they take {_h(fast)} to {_h(slow)}. The hours cover other work "
+        f"too, or the data was read {ORDINARY[0] / mfu:.2g} to {ORDINARY[1] / mfu:.2g} times.",
+        {"mfu": mfu, "least_of_a_run": LEAST_OF_A_RUN},
+    )
+
+
+def _price(claim: Claim, implied: Implied) -> Iterator[Finding]:
+    """Dollars against the price of the chips, and of the ideal run."""
+    price = None if claim.chip is None else claim.chip.dollars_per_hour
+    if price is None or claim.dollars is None:
+        return
+    hours = ratio(implied.chip_seconds or implied.ideal_chip_seconds, 3600.0)
+    if hours is None or claim.dollars >= PRICE_FLOOR * price * hours:
+        return
+    ideal = implied.chip_seconds is None
+    yield Finding(
+        "implausible",
+        "price below the ideal" if ideal else "price below the chips'",
+        f"${claim.dollars:,.0f} for {hours:,.0f} chip-hours"
+        + (" at the full peak" if ideal else "")
+        + f" are ${claim.dollars / hours:.2g} an hour, where they cost about ${price:.2f} "
+        "(and rarely less than a quarter of that).",
+        {"dollars": claim.dollars, "chip_hours": hours, "dollars_per_chip_hour": price},
+    )
+
+
+def _power(claim: Claim, implied: Implied) -> Iterator[Finding]:
+    """Joules against the power that the chips can draw."""
+    if implied.watts is None or claim.chip is None:
+        return
+    limit = claim.chip.training_watts or claim.chip.watts
+    if limit is None:
+        return
+    pue = claim.power_usage_effectiveness or 1.6  # an old building's, where it was not said
+    figures = {"watts": implied.watts, "limit_watts": limit}
+    reason = f"The energy claimed is {implied.watts:,.0f} W for each {claim.chip.name}"
+    if implied.watts > MOST_OF_LIMIT * limit * pue:
+        yield Finding(
+            "impossible",
+            "energy beyond the power limit",
+            f"{reason}; chips are limited to {limit:,.0f} W, and with hosts and cooling to "
+            f"{MOST_OF_LIMIT * limit * pue:,.0f} W.",
+            figures,
+        )
+    elif implied.watts < LEAST_OF_LIMIT * limit:
+        yield Finding(
+            "implausible",
+            "energy below chips at work",
+            f"{reason}, {implied.watts / limit:.0%} of its limit; metered runs draw 60 to 110 %.",
+            figures,
+        )
+
+
+def _epochs(claim: Claim, implied: Implied) -> Iterator[Finding]:
+    """How often the data was read."""
+    if implied.epochs is None or claim.dataset_tokens == claim.tokens:
+        return
+    yield Finding(
+        "note",
+        "epochs",
+        f"{claim.tokens:.3g} tokens of a data set of {claim.dataset_tokens:.3g}: "
+        f"{implied.epochs:.2g} epochs.",
+        {"epochs": implied.epochs},
+    )
+
+
+def _ordinary(claim: Claim, implied: Implied) -> Iterator[Finding]:
+    """Says that an MFU is as runs have it, so that a verdict never stands without numbers."""
+    if implied.mfu is not None and LEAST_OF_A_RUN <= implied.mfu <= MOST_OF_A_RUN:
+        yield Finding(
+            "note",
+            "MFU",
+            f"{implied.flops:.3g} FLOPs in {_h(implied.chip_seconds)} of chip time are "
+            f"{implied.mfu:.1%} of the dense {claim.number_format} peak; published runs lie "
+            "between 10 and 57 %, most between 20 and 50 %.",
+            {"mfu": implied.mfu},
+        )
+    share = claim.mfu or _rate_share(claim, implied)
+    if implied.mfu is None and share is not None and share <= MOST_OF_A_STEP:
+        yield Finding(
+            "note",
+            "MFU",
+            f"{share:.1%} of the peak is claimed; published steps reach up to 72 %. Whether the "
+            "run did needs its parameters, tokens, chips and hours.",
+            {"claimed_mfu": share},
+        )
+
+
+Check = Callable[[Claim, Implied], Iterator[Finding]]
+CHECKS: tuple[Check, ...] = (
+    _hours,
+    _count,
+    _over_peak,
+    _rate,
+    _claimed_mfu,
+    _too_low,
+    _price,
+    _power,
+    _epochs,
+    _ordinary,
+)
+
+
+def _rate_share(claim: Claim, implied: Implied) -> float | None:
+    """FLOP/s claimed of a chip over its dense peak."""
+    return ratio(claim.flops_per_second, implied.peak)
+
+
+def _h(seconds: float | None) -> str:
+    """Hours, as text."""
+    hours = (seconds or 0) / 3600
+    return f"{hours:,.0f} h" if hours >= 100 else f"{hours:.3g} h"
