@@ -7,7 +7,8 @@ import sys
 import pytest
 
 HEAVY = {
-    "httpx", "lxml", "numpy", "openvino", "pypdfium2", "tantivy", "tokenizers", "torch",
+    "altair", "httpx", "lxml", "numpy", "openvino", "pypdfium2", "scipy", "tantivy", "tokenizers",
+    "torch", "vl_convert",
 }  # fmt: skip
 PROBE = """
 import json, sys

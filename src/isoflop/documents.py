@@ -64,6 +64,8 @@ class Passage:
         headings: The headings above it, outermost first.
         page: Page it starts on, from 1; None where the format has no pages.
         line: Line of the document's text it starts on, from 1.
+        inside: Headings that begin within it: the character of the document where each does,
+            and the headings from there on, outermost first.
     """
 
     document: str
@@ -73,6 +75,7 @@ class Passage:
     headings: tuple[str, ...] = ()
     page: int | None = None
     line: int = 1
+    inside: tuple[tuple[int, tuple[str, ...]], ...] = ()
 
     @property
     def id(self) -> str:
@@ -83,6 +86,14 @@ class Passage:
     def heading(self) -> str:
         """The headings in one line, outermost first."""
         return " > ".join(self.headings)
+
+    def heading_of(self, offset: int) -> str:
+        """The headings above a character of the document, in one line; `heading` or deeper."""
+        above = self.headings
+        for start, headings in self.inside:
+            if start <= offset:
+                above = headings
+        return " > ".join(above)
 
     def line_of(self, offset: int) -> int:
         """Line, from 1, of a character offset into the document's text."""

@@ -267,3 +267,21 @@ def each(text: str, tokens: int) -> list[tuple[int, int]]:
 def test_any_text_can_be_cut(text: str) -> None:
     cut = passages(made(text), words, most_tokens=16)
     assert "".join(passage.text for passage in cut) == text * bool(cut)
+
+
+def test_a_passage_knows_the_headings_that_begin_inside_it() -> None:
+    (only,) = passages(
+        markdown("# Log\n\nAbout.\n\n## Spring\n\nSown.\n\n## Autumn\n\n### Store\n\nDug.\n"), words
+    )
+    assert only.headings == ("Log",)
+    places = {word: only.heading_of(only.text.index(word)) for word in ("About", "Sown", "Dug")}
+    assert places == {"About": "Log", "Sown": "Log > Spring", "Dug": "Log > Autumn > Store"}
+
+
+@given(source=blocks, most=st.integers(16, 80))
+def test_headings_inside_a_passage_begin_inside_it(source: str, most: int) -> None:
+    for passage in passages(markdown(source), words, most_tokens=most):
+        starts = [start for start, _ in passage.inside]
+        assert starts == sorted(starts)
+        assert all(passage.start < start < passage.stop for start in starts)
+        assert passage.heading_of(passage.start) == passage.heading

@@ -182,6 +182,22 @@ def test_a_newer_index_is_left_alone(documents: Path, minilm: Encoder) -> None:
         Index.open(documents)
 
 
+def test_an_index_of_an_earlier_format_is_searched_and_updated(
+    documents: Path, minilm: Encoder
+) -> None:
+    index, _ = updated(documents, minilm)
+    before = [hit.passage.id for hit in index.search("harbour")]
+    index.close()
+    with sqlite3.connect(index.folder / "truth.sqlite") as database:
+        database.execute("UPDATE meta SET value = '1' WHERE key = 'format'")
+    database.close()
+    assert [hit.passage.id for hit in Index.open(documents).search("harbour")] == before
+    updated(documents, minilm)
+    with sqlite3.connect(index.folder / "truth.sqlite") as database:
+        assert database.execute("SELECT value FROM meta WHERE key = 'format'").fetchone() == ("2",)
+    database.close()
+
+
 def test_a_file_that_is_no_index_is_named(documents: Path) -> None:
     (documents / ".isoflop").mkdir()
     (documents / ".isoflop" / "truth.sqlite").write_bytes(b"not a database" * 100)

@@ -20,6 +20,7 @@ COMMANDS = {
     "config": ("isoflop.cli.config:config", "Settings in force and where they come from."),
 }
 INTERRUPTED = 130
+EXTRAS = {"altair": "plot", "vl_convert": "plot", "scipy": "fit"}  # of the rest: search
 
 
 @click.group(
@@ -74,11 +75,12 @@ def _broken(error: Exception) -> int:
 
 def _missing(error: ModuleNotFoundError) -> IsoflopError:
     """What to install, where a package of an extra is absent; our own absent module is a bug."""
-    if (error.name or "").partition(".")[0] == "isoflop":
+    name = (error.name or "").partition(".")[0]
+    if name == "isoflop":
         raise error
     return MissingPackage(
         f"This needs the package {error.name}, which is not installed.\n"
-        "  pip install 'isoflop[search]'"
+        f"  pip install 'isoflop[{EXTRAS.get(name, 'search')}]'"
     )
 
 

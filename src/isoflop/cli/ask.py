@@ -110,7 +110,7 @@ def place(citation: Citation) -> str:
     """Where a quote stands: document, page or heading, line."""
     passage = citation.passage
     line = passage.line_of(citation.start)
-    return location(passage.document, passage.page, passage.heading, line)
+    return location(passage.document, passage.page, passage.heading_of(citation.start), line)
 
 
 def answer_json(answer: Answer) -> dict[str, object]:
@@ -122,7 +122,7 @@ def answer_json(answer: Answer) -> dict[str, object]:
             {
                 "document": citation.passage.document,
                 "page": citation.passage.page,
-                "heading": citation.passage.heading or None,
+                "heading": citation.passage.heading_of(citation.start) or None,
                 "line": citation.passage.line_of(citation.start),
                 "start": citation.start,
                 "stop": citation.stop,

@@ -137,6 +137,8 @@ class _Cutter:
         self.offsets = offsets
         self.most_tokens = most_tokens
         self.tokens = _Tokens(self.text, offsets)
+        self.sections = list(_sections(document))
+        self.opened = [section.start for section in self.sections]
         self.known: dict[tuple[str, ...], tuple[tuple[str, ...], int]] = {}
         whole = [span for span in document.spans if span.kind in ("table", "code")]
         self.whole_starts = [span.start for span in whole]
@@ -148,12 +150,22 @@ class _Cutter:
             line += self.text.count("\n", counted, start)
             counted = start
             text = self.text[start:stop]
-            yield Passage(self.document.id, start, stop, text, headings, page, line)
+            inside = self._inside(start, stop)
+            yield Passage(self.document.id, start, stop, text, headings, page, line, inside)
+
+    def _inside(self, start: int, stop: int) -> tuple[tuple[int, tuple[str, ...]], ...]:
+        """The headings that begin within a passage, each with those above it."""
+        first = bisect_right(self.opened, start)
+        return tuple(
+            (section.start, self._measured(section.headings)[0])
+            for section in self.sections[first : bisect_left(self.opened, stop)]
+            if section.headings
+        )
 
     def _stretches(self) -> Iterator[tuple[int, int, tuple[str, ...], int | None]]:
         """Start, stop, headings and page of every passage."""
         region: list[_Section] = []
-        for section in _sections(self.document):
+        for section in self.sections:
             if region and section.page != region[-1].page:
                 yield from self._of_region(region)
                 region = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from isoflop.errors import DamagedIndex, IndexBusy, IsoflopError, NewerIndex, UsageError
 
-FORMAT = 1
+FORMAT = 2  # 1 had no headings inside passages; its rows are read as they are
 NAME = "truth.sqlite"
 
 SCHEMA = f"""
@@ -29,7 +29,8 @@ CREATE TABLE passages (         -- an id is never used again, so derived files c
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
     start INTEGER NOT NULL, stop INTEGER NOT NULL, page INTEGER, line INTEGER NOT NULL,
-    headings TEXT NOT NULL, key BLOB NOT NULL, text TEXT NOT NULL);
+    headings TEXT NOT NULL,     -- JSON: those above it, then [start, headings] of each inside it
+    key BLOB NOT NULL, text TEXT NOT NULL);
 CREATE INDEX passages_by_document ON passages (document, start);
 CREATE INDEX passages_by_key ON passages (key);
 CREATE TABLE vectors (passage INTEGER PRIMARY KEY REFERENCES passages ON DELETE CASCADE,
@@ -63,6 +64,8 @@ def connect(folder: Path, *, write: bool) -> sqlite3.Connection:
             f"{folder} was written by a newer isoflop. Update isoflop (pip install -U isoflop), "
             "or index into another folder with --into DIR."
         )
+    if write and int(row[0]) < FORMAT:
+        database.execute("UPDATE meta SET value = ? WHERE key = 'format'", (str(FORMAT),))
     return database
 
 

@@ -159,7 +159,7 @@ class Truth:
                         p.stop,
                         p.page,
                         p.line,
-                        json.dumps(p.headings, ensure_ascii=False),
+                        json.dumps([*p.headings, *p.inside], ensure_ascii=False),
                         key,
                         p.text,
                     )
@@ -284,7 +284,7 @@ class Truth:
                 "SELECT id, headings, text FROM passages"
                 f" WHERE id IN ({','.join(map(str, some))}) ORDER BY id"
             ):
-                yield row[0], " ".join(json.loads(row[1])), row[2]
+                yield row[0], " ".join(_headings(row[1])[0]), row[2]
 
     def vectors_of(self, ids: Sequence[int]) -> Iterator[list[tuple[int, bytes]]]:
         """Blocks of (id, vector) of passages, for the vector file."""
@@ -328,7 +328,16 @@ _PASSAGE = (
 
 def _passage(row: Sequence[object]) -> Passage:
     name, start, stop, text, headings, page, line = row
-    return Passage(name, start, stop, text, tuple(json.loads(headings)), page, line)  # type: ignore[arg-type] # rows of our own schema
+    above, inside = _headings(str(headings))
+    return Passage(name, start, stop, text, above, page, line, inside)  # type: ignore[arg-type] # rows of our own schema
+
+
+def _headings(column: str) -> tuple[tuple[str, ...], tuple[tuple[int, tuple[str, ...]], ...]]:
+    """The headings above a passage, and those that begin inside it: [offset, headings] each."""
+    values = json.loads(column)
+    above = tuple(value for value in values if isinstance(value, str))
+    inside = ((value[0], tuple(value[1])) for value in values if not isinstance(value, str))
+    return above, tuple(inside)
 
 
 def _slices(ids: Sequence[int], size: int = 4096) -> Iterator[Sequence[int]]:
