@@ -40,12 +40,17 @@ class Surface:
         ratio = self.alpha * self.A / (self.beta * self.B)
         return math.exp(math.log(ratio) / (self.alpha + self.beta))
 
+    def tokens_for_parameters(self, parameters: float) -> float:
+        """How many tokens are compute-optimal for so many parameters, at C = 6 N D."""
+        few = self.alpha * self.A * math.exp(-self.alpha * math.log(parameters))
+        return math.exp(math.log(self.beta * self.B / few) / self.beta)
+
     def parameters_for_tokens(self, tokens: float) -> float:
         """How many parameters so many tokens are compute-optimal for, at C = 6 N D.
 
         At the optimum alpha A / N^alpha = beta B / D^beta.
         """
-        short = self.beta * self.B * tokens**-self.beta
+        short = self.beta * self.B * math.exp(-self.beta * math.log(tokens))
         return math.exp(math.log(self.alpha * self.A / short) / self.alpha)
 
 
@@ -166,6 +171,13 @@ LAWS: Mapping[str, Law] = {
         RUNS,
         Surface(1.69, 406.4, 410.7, 0.34, 0.28),
         exponent_interval=(0.454, 0.455),
+    ),
+    "sardana": Law(
+        "Sardana et al. 2024: approach 3, rounded to three digits",
+        "arXiv:2401.00448; defaults of its code, nikhilsardana/beyond-chinchilla",
+        "2024-07-18",
+        RUNS,
+        Surface(1.69, 406.4, 410.7, 0.336, 0.283),
     ),
     "epoch": Law(
         "Besiroglu et al. 2024: approach 3 fitted again",

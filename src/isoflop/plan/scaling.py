@@ -124,7 +124,7 @@ def optimum(
         if unique_tokens is not None and tokens > unique_tokens:
             raise UsageError(f"{law.title} says nothing of repeated data; choose muennighoff.")
         return Split(parameters, tokens, law.frontier(flops) if law.frontier else None)
-    surface = _surface(law)
+    surface = surface_of(law)
     if flops_per_token is six:
         parameters = surface.balance * (flops / 6) ** surface.exponent
         tokens = flops / six(parameters)
@@ -169,7 +169,7 @@ def isoflop(
     Raises:
         UsageError: If the law gives the best split only.
     """
-    _surface(law)
+    surface_of(law)
     best = optimum(law, flops, unique_tokens=unique_tokens, flops_per_token=flops_per_token)
     sizes = (best.parameters * reach ** (2 * i / (points - 1) - 1) for i in range(points))
     return [
@@ -191,7 +191,7 @@ def flat_band(
     Raises:
         UsageError: If the law gives the best split only.
     """
-    _surface(law)
+    surface_of(law)
 
     def at(parameters: float) -> Split:
         return split(
@@ -206,14 +206,14 @@ def flat_band(
         found = at(parameters).loss
         return found is not None and found > most
 
-    return at(_edge(over, best.parameters, 0.5)), at(_edge(over, best.parameters, 2.0))
+    return at(edge(over, best.parameters, 0.5)), at(edge(over, best.parameters, 2.0))
 
 
 def tokens_for(
     law: Law, parameters: float, target: float, *, unique_tokens: float | None = None
 ) -> float:
     """How many tokens bring a model of this size to this loss; infinite if none do."""
-    surface = _surface(law)
+    surface = surface_of(law)
     _positive(parameters=parameters, loss=target, unique_tokens=unique_tokens)
     if unique_tokens is not None:
         parameters = effective_parameters(surface, parameters, unique_tokens)
@@ -283,8 +283,8 @@ def lowest(function: Callable[[float], float], low: float, high: float, grid: in
     return (low + high) / 2
 
 
-def _edge(over: Callable[[float], bool], inside: float, factor: float) -> float:
-    """Where `over` becomes true, going from `inside` by this factor; found by bisection."""
+def edge(over: Callable[[float], bool], inside: float, factor: float) -> float:
+    """The last place where `over` is false, going from `inside` by this factor; by bisection."""
     outside = inside * factor
     while not over(outside):
         inside, outside = outside, outside * factor
@@ -308,7 +308,12 @@ def _unworth(worth: float, fresh: float, decay: float) -> float:
     return math.inf if share >= 1 else fresh * (1 - decay * math.log1p(-share))
 
 
-def _surface(law: Law) -> Surface:
+def surface_of(law: Law) -> Surface:
+    """The surface of a law that says what other splits than the best lose.
+
+    Raises:
+        UsageError: If it does not.
+    """
     if not isinstance(law.surface, Surface):
         curved = ", ".join(name for name, known in LAWS.items() if known.has_isoflop_curve)
         raise UsageError(

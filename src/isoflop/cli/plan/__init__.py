@@ -5,6 +5,10 @@ import click
 from isoflop.cli.lazy import LazyGroup
 
 PLANS = {
+    "lifetime": (
+        "isoflop.cli.plan.lifetime:lifetime",
+        "A smaller model trained longer, as good and cheaper to serve.",
+    ),
     "retrieval": (
         "isoflop.cli.plan.retrieval:retrieval",
         "Indexing a folder once, and questions by each way of ranking.",
