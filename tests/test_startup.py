@@ -45,6 +45,7 @@ def modules(*arguments: str) -> set[str]:
         ("plan", "energy", "--on", "8xavx512-core", "--hours", "100"),
         ("plan", "audit", "--params", "1e9", "--tokens", "2e10", "--flops", "1e20"),
         ("plan", "lifetime", "--quality-of", "13e9", "--served-tokens", "2e12"),
+        ("plan", "equivalents", "--kwh", "1000"),
         ("config",),
         ("ask", "--help"),
         ("search", "--help"),

@@ -21,6 +21,10 @@ PLANS = {
         "isoflop.cli.plan.audit:audit",
         "What a claim about a training run implies, and whether it can be.",
     ),
+    "equivalents": (
+        "isoflop.cli.plan.equivalents:equivalents_command",
+        "A run beside homes, cars, flights, brains and childhoods.",
+    ),
 }
 
 
