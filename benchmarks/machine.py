@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 
-PACKAGES = ("isoflop", "numpy", "onnxruntime", "tokenizers", "tantivy", "usearch", "torch")
+PACKAGES = ("isoflop", "numpy", "openvino", "tokenizers", "tantivy", "usearch", "torch")
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8")
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.machine import RESULTS, ROOT
+from benchmarks.markdown import judged, median_p95, reached, table, where
+from benchmarks.sections import SECTIONS
 
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 BARS = {"indexing": 2.5, "warm": 15.0, "search_alone": 2.0, "cold": 1.0}
@@ -61,9 +63,7 @@ def page(results: dict[str, dict[str, Any]]) -> str:
         parts.append(quality(results["quality"]))
     if "latency" in results:
         parts.append(latency(results["latency"]))
-    others = [result for name, result in results.items() if not _shown(name)]
-    if others:
-        parts.append(further(others))
+    parts += [make(results[name]) for name, make in SECTIONS.items() if name in results]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
@@ -81,19 +81,19 @@ def indexing(result: dict[str, Any]) -> str:
         f"### {SETS[result['set']].capitalize()}\n",
         f"{result['passages']:,} passages, {tokens['total']:,} tokens (mean {tokens['mean']}, "
         f"shortest {tokens['shortest']}, longest {tokens['longest']}), {result['rounds']} rounds. "
-        f"{_where(result)}\n",
+        f"{where(result)}\n",
         table(
             ["system", "passages/s", "slowest", "fastest", "wall s", "processor s", "peak MiB"],
             [_indexing_row(name, systems[name]) for name in _fastest_first(systems)],
         ),
     ]
     for name, ratios in result["ratios"].items():
-        reached = "reached" if ratios["wall"] >= BARS["indexing"] else "**missed**"
         rounds = ", ".join(f"{ratio:.2f}" for ratio in ratios["wall_by_round"])
         lines.append(
             f"- {_label(name)}: **{ratios['wall']:.2f} times** the best peer "
             f"({_label(ratios['best_peer'])}) in wall time (rounds: {rounds}), "
-            f"{ratios['processor']:.2f} times in processor time. Bar {BARS['indexing']}: {reached}."
+            f"{ratios['processor']:.2f} times in processor time. Bar {BARS['indexing']}: "
+            f"{reached(ratios['wall'] >= BARS['indexing'])}."
         )
     note = [f"- {result['note']}"] if "note" in result else []
     return "\n".join([*lines, *note, _share_of_peak(result)])
@@ -128,7 +128,7 @@ def quality(result: dict[str, Any]) -> str:
         judged = [label for label in labels if "passages_ndcg" in figures.get(label, {})]
         if judged:
             parts += [f"### Passages of {name}\n", PASSAGES, _passages(figures, judged)]
-    return "\n".join([*parts, _where(result), ""])
+    return "\n".join([*parts, where(result), ""])
 
 
 QUALITY = """The figures are nDCG@10 over documents. Peers rank by
@@ -183,20 +183,25 @@ def latency(result: dict[str, Any]) -> str:
     rows = [
         [
             way,
-            *(_median_p95(warm[part][way]) for part in ("whole", "search_alone")),
+            *(median_p95(warm[part][way]) for part in ("whole", "search_alone")),
             f"{result['cold'][way]['median']:.2f} ({result['cold'][way]['processor']:.2f})",
         ]
         for way in result["cold"]
     ]
-    judged = (
+    bars = (
         ("question to passages", warm["whole"], BARS["warm"], "ms"),
         ("search alone", warm["search_alone"], BARS["search_alone"], "ms"),
         ("cold from the shell", result["cold"], BARS["cold"], "s"),
     )
-    reached = [
-        _verdict(f"{what}, {way}", times[way]["median"], bar, unit)
-        for way in dict.fromkeys((result["default"], "fused"))
-        for what, times, bar, unit in judged
+    verdicts = [
+        (
+            f"{what}, {way}",
+            f"{times[way]['median']:.2f} {unit}",
+            f"{bar:g} {unit}",
+            times[way]["median"] < bar,
+        )
+        for what, times, bar, unit in bars
+        for way in times
     ]
     return "\n".join(
         [
@@ -204,26 +209,13 @@ def latency(result: dict[str, Any]) -> str:
             f"{result['counts']['passages']:,} passages, {result['questions']} questions, ten "
             "passages each. Medians, 95th percentile in brackets; cold is `isoflop search` in a "
             "new process, with processor seconds in brackets. isoflop's default is "
-            f"{result['default']!r}. {_where(result)}\n",
+            f"{result['default']!r}. {where(result)}\n",
             table(["way", "warm, ms", "search alone, ms", "cold, s"], rows),
-            f"Embedding a question takes {_median_p95(warm['embedding'])} ms; the process holds at "
+            f"Embedding a question takes {median_p95(warm['embedding'])} ms; the process holds at "
             f"most {warm['peak_bytes'] / 2**20:,.0f} MiB.\n",
-            *reached,
-            "",
+            judged(verdicts),
         ]
     )
-
-
-def further(results: Iterable[dict[str, Any]]) -> str:
-    """Results without a section here: what there is, and when it was measured."""
-    rows = [[result["name"], result["machine"]["date"][:10]] for result in results]
-    return "## Further results\n\n" + table(["file in benchmarks/results", "measured"], rows)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, figures to the right."""
-    rule = ["---", *("---:" for _ in head[1:])]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)) + "\n"
 
 
 def _indexing_row(name: str, figures: dict[str, float]) -> list[str]:
@@ -241,27 +233,6 @@ def _fastest_first(systems: dict[str, dict[str, float]]) -> list[str]:
     return sorted(systems, key=lambda name: -systems[name]["passages_per_second"])
 
 
-def _where(result: dict[str, Any]) -> str:
-    """The machine in a sentence, and how busy it was."""
-    machine = result["machine"]
-    commit = (machine["commit"] or "unknown")[:10]
-    before, after = result.get("load_average_before"), result.get("load_average_after")
-    load = "" if before is None else f" Load average {before} before, {after} after."
-    return (
-        f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
-        f"{machine['date'][:10]}, commit {commit}.{load}"
-    )
-
-
-def _verdict(what: str, value: float, bar: float, unit: str) -> str:
-    reached = "reached" if value < bar else "**missed**"
-    return f"- {what}: {value:.2f} {unit}. Bar {bar:g} {unit}: {reached}."
-
-
-def _median_p95(times: dict[str, float]) -> str:
-    return f"{times['median']:.2f} ({times['p95']:.2f})"
-
-
 def _figure(entry: dict[str, Any] | None, key: str) -> str:
     return f"{entry[key]:.4f}" if entry and key in entry else "-"
 
@@ -274,10 +245,6 @@ def _label(name: str) -> str:
 
 def _ours_first(label: str) -> tuple[bool, str]:
     return not label.startswith("isoflop"), label
-
-
-def _shown(name: str) -> bool:
-    return name.startswith("indexing-") or name in ("quality", "latency")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Many files and much text: how long an update takes, and how much memory.
 
-    python -m benchmarks.scale                       # 10,000 files, 200 MB of text, a 2 GB log
-    python -m benchmarks.scale --megabytes 5000      # the large form; takes an hour
+    python -m benchmarks.scale                           # 10,000 files, 30 and 120 MB, a log
+    python -m benchmarks.scale --megabytes 30 120 5000   # the large form; takes hours
 
 Times are of whole processes, as a person waits for them. The text of the memory test goes through
 every part but the neural network, whose place is taken by an encoder that hashes words: embedding
 gigabytes would take days on two cores, and the network's own memory is that of one batch, which the
-run over 10,000 files includes.
+run over 10,000 files includes. Each size has a process of its own, so that their memory can be
+compared: what grows with the text shows, and the page extends the line to 5 GB.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,7 +117,26 @@ def many_files(folder: Path, files: int) -> dict[str, object]:
 
 
 def much_text(folder: Path, megabytes: int) -> dict[str, object]:
-    """Resident memory while much text is read, cut, stored and ranked."""
+    """`text_memory` of so many megabytes, in a process of its own."""
+    command = [sys.executable, "-c", PROBE, str(folder), str(megabytes)]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    shutil.rmtree(folder)
+    return dict(json.loads(run.stdout))
+
+
+PROBE = """
+import json, pathlib, sys
+from benchmarks.scale import text_memory
+print(json.dumps(text_memory(pathlib.Path(sys.argv[1]), int(sys.argv[2]))))
+"""
+
+
+def text_memory(folder: Path, megabytes: int) -> dict[str, object]:
+    """Memory of this process while much text is read, cut, stored and ranked.
+
+    Peaks are resident bytes; "own" leaves out the pages of mapped files, which the system takes
+    back when others need them.
+    """
     draw = random.Random(1)
     folder.mkdir()
     paragraphs = [words(draw, 80).capitalize() + ".\n\n" for _ in range(4000)]
@@ -124,9 +145,11 @@ def much_text(folder: Path, megabytes: int) -> dict[str, object]:
         text = "".join(draw.choices(paragraphs, k=2000))
         (folder / f"{number:05}.txt").write_text(text)
         written, number = written + len(text), number + 1
-    index = Index.open(folder, into=folder.parent / "much-index")
+    index = Index.open(folder, into=folder / ".isoflop")
     index._encoder = Hashing(load("minilm"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    own: list[int] = []
+    threading.Thread(target=_watch, args=(own,), daemon=True).start()
     start = time.perf_counter()
     update = index.update()
     return {
@@ -135,8 +158,17 @@ def much_text(folder: Path, megabytes: int) -> dict[str, object]:
         "seconds_without_embedding": time.perf_counter() - start,
         "peak_bytes_before": before,
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_own_bytes": max(own),
         "index_bytes": sum(p.stat().st_size for p in index.folder.rglob("*") if p.is_file()),
     }
+
+
+def _watch(own: list[int]) -> None:
+    """Note this process's own resident bytes, twenty times a second."""
+    while True:
+        status = Path("/proc/self/status").read_text()
+        own.append(1024 * int(status.partition("RssAnon:")[2].split()[0]))
+        time.sleep(0.05)
 
 
 def large_log(folder: Path) -> dict[str, object]:
@@ -153,14 +185,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run all three, print and store them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=10_000)
-    parser.add_argument("--megabytes", type=int, default=200)
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[30, 120])
     options = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="isoflop-scale-"))
     try:
         result = {
             "many_files": many_files(folder / "many", options.files),
             "large_log": large_log(folder / "log"),
-            "much_text": much_text(folder / "much", options.megabytes),
+            "much_text": [much_text(folder / "much", size) for size in options.megabytes],
         }
     finally:
         shutil.rmtree(folder)
