@@ -64,6 +64,10 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     if "latency" in results:
         parts.append(latency(results["latency"]))
     parts += [make(results[name]) for name, make in SECTIONS.items() if name in results]
+    others = {name: result for name, result in results.items() if not _has_section(name)}
+    if others:
+        rows = [[name, result["machine"]["date"][:10]] for name, result in others.items()]
+        parts.append("## Further results\n\n" + table(["file", "measured"], rows))
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
@@ -245,6 +249,10 @@ def _label(name: str) -> str:
 
 def _ours_first(label: str) -> tuple[bool, str]:
     return not label.startswith("isoflop"), label
+
+
+def _has_section(name: str) -> bool:
+    return name.startswith("indexing-") or name in {"quality", "latency", *SECTIONS}
 
 
 if __name__ == "__main__":
