@@ -46,6 +46,7 @@ def modules(*arguments: str) -> set[str]:
         ("plan", "audit", "--params", "1e9", "--tokens", "2e10", "--flops", "1e20"),
         ("plan", "lifetime", "--quality-of", "13e9", "--served-tokens", "2e12"),
         ("plan", "equivalents", "--kwh", "1000"),
+        ("plan", "serving", "llama-3.1-8b", "--on", "h100-sxm"),
         ("config",),
         ("ask", "--help"),
         ("search", "--help"),

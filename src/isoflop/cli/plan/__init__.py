@@ -5,6 +5,10 @@ import click
 from isoflop.cli.lazy import LazyGroup
 
 PLANS = {
+    "serving": (
+        "isoflop.cli.plan.serving:serving",
+        "A model on chips, with users: waiting, tokens per second, dollars.",
+    ),
     "lifetime": (
         "isoflop.cli.plan.lifetime:lifetime",
         "A smaller model trained longer, as good and cheaper to serve.",

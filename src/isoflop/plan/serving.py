@@ -1,0 +1,269 @@
+"""Seconds of one pass through a served model: a roofline with few measured efficiencies."""
+
+import bisect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from isoflop.plan.deployment import BYTES, Deployment, routed_parameters
+from isoflop.plan.flops import attended_pairs, attention_flops, forward_flops
+from isoflop.plan.memory import kv_cache_bytes
+from isoflop.plan.queueing import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Efficiencies:
+    """What hardware does not reach of its data sheet, the same for every chip and model.
+
+    Attributes:
+        bandwidth: Share of the memory's bandwidth that matrix products with few tokens reach.
+        slicing: That share falls as tensor_parallel ** -slicing: slices get thin, and the slowest
+            chip is waited for.
+        experts: Share of the rate of plain matrix products that grouped ones of experts reach.
+        attention: The same for attention over many tokens.
+        traffic: Bytes to and from memory per token, layer and unit of width, for norms,
+            activations and residuals.
+        hop_seconds: Latency of one all-reduce among two chips; it grows with log2 of their number.
+        link: Share of the links' rate that an all-reduce of many bytes reaches.
+        expert_layer_seconds: Routing and sorting of tokens, per layer with experts and pass.
+    """
+
+    bandwidth: float = 0.92
+    slicing: float = 0.11
+    experts: float = 0.1
+    attention: float = 0.5
+    traffic: float = 74.0
+    hop_seconds: float = 3e-6
+    link: float = 0.8
+    expert_layer_seconds: float = 10e-6
+
+
+MEASURED = Efficiencies()
+NODE = 8  # chips joined by the fast link
+RACKS = {"gb200": 72, "gb300": 72}  # NVL72
+UNFUSED_TRAFFIC = 528.0
+WIDENING_BYTES = 5.6  # per weight, where four bits are widened in memory before they are multiplied
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass of some tokens through all layers, on all chips of one copy.
+
+    Attributes:
+        seconds: Wall time.
+        memory_seconds: Reading weights and cache, if nothing else took time.
+        compute_seconds: Multiplying, if nothing else took time.
+        traffic_seconds: Norms, activations, residuals.
+        link_seconds: All-reduces between chips.
+        overhead_seconds: Kernels' start and end, routing, the host.
+        flops: Model FLOPs of the tokens.
+        bytes: Weights and cache that must be read once, over all chips.
+    """
+
+    seconds: float
+    memory_seconds: float
+    compute_seconds: float
+    traffic_seconds: float
+    link_seconds: float
+    overhead_seconds: float
+    flops: float
+    bytes: float
+
+
+def prefill(
+    d: Deployment,
+    prompt_tokens: float,
+    *,
+    batch: float = 1,
+    cached_tokens: float = 0,
+    efficiencies: Efficiencies = MEASURED,
+) -> Pass:
+    """Reading prompts, in as many passes as the engine's chunks make.
+
+    Args:
+        d: The deployment.
+        prompt_tokens: Of each prompt.
+        batch: Prompts read together.
+        cached_tokens: Tokens at the start of each prompt whose keys and values are kept already.
+        efficiencies: As fitted, unless said otherwise.
+    """
+    new = prompt_tokens - cached_tokens
+    flops = batch * (
+        forward_flops(d.architecture, [prompt_tokens])
+        - (forward_flops(d.architecture, [cached_tokens]) if cached_tokens else 0)
+    )
+    pairs = batch * (
+        attended_pairs(d.architecture, prompt_tokens)
+        - attended_pairs(d.architecture, cached_tokens)
+    )
+    tokens = batch * new
+    passes = max(1, math.ceil(tokens / d.engine.chunk))
+    work = _Work(tokens / passes, batch / passes, cached_tokens, pairs / passes, True)
+    one = _pass(d, work, efficiencies)
+    stages = (passes + d.pipeline - 1) / d.pipeline  # chunks follow each other through the stages
+    return replace(
+        one,
+        seconds=one.seconds * stages,
+        flops=flops,
+        bytes=one.bytes * passes,
+        **{
+            name: getattr(one, name) * stages
+            for name in (
+                "memory_seconds",
+                "compute_seconds",
+                "traffic_seconds",
+                "link_seconds",
+                "overhead_seconds",
+            )
+        },
+    )
+
+
+def decode_step(
+    d: Deployment,
+    context: float,
+    *,
+    batch: float = 1,
+    efficiencies: Efficiencies = MEASURED,
+) -> Pass:
+    """Writing one token in each of `batch` sequences (of one data-parallel group)."""
+    a = d.architecture
+    pairs = (a.attention_layers - a.window_layers) * context
+    if a.window:
+        pairs += a.window_layers * min(context, a.window.tokens)
+    work = _Work(batch, batch, context, batch * pairs, False)
+    one = _pass(d, work, efficiencies)
+    hops = (d.pipeline - 1) * 1e-4
+    return replace(one, seconds=one.seconds + hops, overhead_seconds=one.overhead_seconds + hops)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Tokens of one pass, in how many sequences, after how many kept tokens each."""
+
+    tokens: float
+    sequences: float
+    context: float
+    pairs: float
+    reading: bool
+
+
+def _pass(d: Deployment, w: _Work, e: Efficiencies) -> Pass:
+    a, t = d.architecture, d.tensor_parallel
+    bandwidth = d.bandwidth * e.bandwidth * t**-e.slicing
+    products = d.engine.products
+    routed, touched = routed_parameters(a), 0.0
+    others = a.matrix_parameters - routed
+
+    other_bytes = others * BYTES[d.other_weights]
+    head_bytes = a.head_parameters * max(2.0, BYTES[d.weights])
+    memory = (other_bytes + head_bytes) / t / bandwidth
+    compute = 2 * others * w.tokens / t / (d.multiply_rate(d.other_weights) * products)
+    compute += 2 * a.head_parameters * w.sequences / t / (d.multiply_rate("bf16") * products)
+    seconds = max(memory, compute)
+    flops = 2 * (others * w.tokens + a.head_parameters * w.sequences)
+    if a.experts:
+        share = a.experts.active / a.experts.count
+        together, chips = w.tokens * d.data_parallel, t * d.data_parallel
+        touched = routed * (1 - (1 - share) ** together)
+        reading = touched * BYTES[d.weights] / chips / bandwidth
+        multiplying = 2 * routed * share * together / chips
+        multiplying /= d.multiply_rate(d.weights) * products * e.experts
+        seconds += max(reading, multiplying)
+        memory, compute = memory + reading, compute + multiplying
+        flops += 2 * routed * share * w.tokens
+
+    scoring = attention_flops(a, w.pairs)
+    if a.latent and not w.reading:  # absorbed: scores and values in the rank of the cache
+        scoring = 2.0 * a.heads * (2 * a.latent.kv_rank + a.latent.rope_width) * w.pairs
+    cache = w.sequences * kv_cache_bytes(a, round(w.context), bytes_per_value=BYTES[d.cache])
+    kept = cache / d.cache_ways(w.sequences) / bandwidth
+    scored = scoring / t / (d.multiply_rate("bf16") * products * e.attention)
+    seconds += max(kept, scored)
+    memory, compute = memory + kept, compute + scored
+    flops += scoring
+
+    per_value = e.traffic if d.engine.fused else UNFUSED_TRAFFIC
+    traffic = per_value * w.tokens * a.layers * a.width / t / d.bandwidth
+    if not d.engine.fused and BYTES[d.weights] < 1 and w.tokens > 16:
+        traffic += WIDENING_BYTES * others / d.bandwidth
+    link = _all_reduces(d, w.tokens, e)
+    overhead = a.layers * d.engine.layer_seconds + a.expert_layers * e.expert_layer_seconds
+    overhead += w.sequences * d.engine.sequence_seconds
+    return Pass(
+        seconds=seconds + traffic + link + overhead,
+        memory_seconds=memory,
+        compute_seconds=compute,
+        traffic_seconds=traffic,
+        link_seconds=link,
+        overhead_seconds=overhead,
+        flops=flops,
+        bytes=other_bytes + head_bytes + touched * BYTES[d.weights] + cache,
+    )
+
+
+def _all_reduces(d: Deployment, tokens: float, e: Efficiencies) -> float:
+    """Two in each layer, after attention and after the feed-forward layer, in 16 bits."""
+    a, t = d.architecture, d.tensor_parallel
+    if t == 1:
+        return 0.0
+    rate = (d.chip.link_bytes_per_second or 32e9) * e.link
+    size = tokens * a.width * 2
+    seconds = 2 * (t - 1) / t * size / rate + e.hop_seconds * math.log2(t)
+    node = RACKS.get(d.chip.name, t if d.chip.vendor == "Google" else NODE)
+    if t > node:  # within the nodes first; then each chip exchanges its part over its own card
+        network = d.chip.network_bytes_per_second or 25e9
+        seconds += 2 * size / node / (network * e.link)
+    return 2 * a.layers * seconds
+
+
+def server(
+    d: Deployment,
+    most_sequences: int,
+    prompt_tokens: float,
+    output_tokens: float,
+    *,
+    cached_tokens: float = 0,
+) -> Server:
+    """The deployment as the simulation of waiting sees it, near these lengths.
+
+    Passes are worked out at a few sizes, and taken to be straight lines between them.
+    """
+    steps = [1.0]
+    while steps[-1] < most_sequences:
+        steps.append(min(most_sequences, steps[-1] * 2))
+    low, high = prompt_tokens, prompt_tokens + output_tokens
+    begin = _line(steps, [decode_step(d, low, batch=b).seconds for b in steps])
+    end = _line(steps, [decode_step(d, high, batch=b).seconds for b in steps])
+
+    def step_seconds(batch: float, context: float) -> float:
+        along = (context - low) / (high - low)
+        return begin(batch) * (1 - along) + end(batch) * along
+
+    prompts = [0.25, 0.5, 1.0, 1.5, 2.0]
+    while prompts[-1] * prompt_tokens < d.engine.chunk:
+        prompts.append(prompts[-1] * 2)
+    reads = _line(
+        [n * prompt_tokens for n in prompts],
+        [prefill(d, prompt_tokens, batch=n, cached_tokens=cached_tokens).seconds for n in prompts],
+    )
+    return Server(
+        prefill_seconds=reads,
+        step_seconds=step_seconds,
+        most_sequences=most_sequences,
+        chunk=d.engine.chunk,
+        request_seconds=d.engine.request_seconds,
+    )
+
+
+def _line(xs: Sequence[float], ys: Sequence[float]) -> Callable[[float], float]:
+    """Straight lines through the points, the first and last of them drawn on."""
+
+    def at(x: float) -> float:
+        if len(xs) == 1:
+            return ys[0]
+        after = min(len(xs) - 1, max(1, bisect.bisect_left(xs, x)))
+        slope = (ys[after] - ys[after - 1]) / (xs[after] - xs[after - 1])
+        return ys[after - 1] + slope * (x - xs[after - 1])
+
+    return at
