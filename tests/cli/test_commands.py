@@ -227,6 +227,14 @@ def test_an_interrupted_index_exits_with_130_and_goes_on(documents: Path) -> Non
     assert "Traceback" not in said
 
 
+def test_what_documents_hold_does_not_steer_the_terminal(documents: Path) -> None:
+    (documents / "evil.json").write_text('{"note": "The lighthouse \\u001b[2J is red.\\u0007"}')
+    for command in (("search", "lighthouse", "--in"), ("ask", "Is the lighthouse red?")):
+        shown = isoflop(*command, documents).stdout
+        assert "lighthouse" in shown
+        assert not set(shown) & {"\x1b", "\x07"}
+
+
 def test_more_than_there_is_can_be_asked_for(documents: Path) -> None:
     hits = in_json("search", "harbour", "--in", documents, "-k", str(10**20))["hits"]
     assert {hit["document"] for hit in hits} >= {"harbour.md", "bakery.txt"}

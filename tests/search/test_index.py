@@ -12,10 +12,11 @@ import pytest
 
 from isoflop.errors import IndexBusy, NewerIndex, UsageError
 from isoflop.questions import WAYS
-from isoflop.search import lock
+from isoflop.search import ingest, lock
 from isoflop.search.encode import Encoder
 from isoflop.search.index import Index
 from isoflop.search.update import Update
+from isoflop.search.walk import Found
 
 
 def opened(folder: Path, encoder: Encoder, **options: str) -> Index:
@@ -108,6 +109,43 @@ def test_an_index_can_be_moved_with_its_documents(documents: Path, minilm: Encod
     index = opened(moved, minilm)
     assert index.update().unchanged == 3
     assert index.search("bridge")[0].passage.document == "notes/bridge.md"
+
+
+def test_folders_and_files_of_any_name_are_indexed(tmp_path: Path, minilm: Encoder) -> None:
+    folder = tmp_path / os.fsdecode(b"two\nlines \xff")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system stores only UTF-8 names")
+    (folder / os.fsdecode(b"\xfe.md")).write_text("The stone bridge.\n")
+    with pytest.raises(UsageError, match=r"not UTF-8.*--into DIR"):
+        opened(folder, minilm).update()
+    index = opened(folder, minilm, into=str(tmp_path / "index"))
+    index.update()
+    index.close()
+    again = Index.open(index.folder)
+    assert again.roots == (folder,)
+    assert again.search("bridge", by="bm25")[0].passage.document == r"\xfe.md"
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    documents: Path, minilm: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, path = ingest._digest, documents / "bakery.txt"
+
+    def changed_meanwhile(found: Found) -> str | None:
+        sha256 = digest(found)
+        if found.path == path:
+            path.write_text("The bakery is a bookshop now.\n")
+        return sha256
+
+    monkeypatch.setattr(ingest, "_digest", changed_meanwhile)
+    index, _ = updated(documents, minilm)
+    monkeypatch.undo()
+    path.write_text("The bakery is a theatre now.\n")
+    assert index.update().changed == 1
+    assert index.search("theatre", by="bm25")
+    assert not index.search("bookshop", by="bm25")
 
 
 def test_one_file_is_indexed_beside_itself(documents: Path, minilm: Encoder) -> None:

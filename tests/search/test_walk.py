@@ -104,6 +104,11 @@ def test_a_name_that_is_not_utf8_gets_an_id_that_can_be_stored(tmp_path: Path) -
     assert found.path.read_text() == "x"
 
 
+def test_a_name_that_would_move_the_cursor_gets_an_id_of_one_plain_line(tmp_path: Path) -> None:
+    make(tmp_path, "two\nlines.md", "\x1b[2Jclear.md", "Größe 図.md")
+    assert ids(tmp_path) == [r"\x1b[2Jclear.md", "Größe 図.md", r"two\x0alines.md"]
+
+
 def test_a_broken_rule_is_left_out_and_the_others_hold(tmp_path: Path) -> None:
     make(tmp_path, "a.log", "b.md")
     (tmp_path / ".gitignore").write_bytes(b"!\n*.log\n\xff\xfe[\n")

@@ -7,7 +7,7 @@ import click
 from isoflop.augment.ask import ask as answer_question
 from isoflop.cli import options
 from isoflop.cli.index import tell_refusals
-from isoflop.cli.output import bill_line, note, print_json
+from isoflop.cli.output import bill_line, note, print_json, say
 from isoflop.cli.search import hits_json, location
 from isoflop.errors import UsageError
 from isoflop.questions import Answer, Citation
@@ -59,13 +59,13 @@ def ask(
         by=options.known_way(by),
         where=where,
         base_url=base_url,
-        on_text=(lambda text: click.echo(text, nl=False)) if streamed else None,
+        on_text=(lambda text: say(text, nl=False)) if streamed else None,
     )
     if as_json:
         print_json(answer_json(answer))
     else:
         if streamed and answer.bill.output_tokens != 0:
-            click.echo("\n")
+            say("\n")
         show(answer)
         if not answer.hits:
             options.tell_of_nothing(index)
@@ -78,23 +78,23 @@ def ask(
 def show(answer: Answer) -> None:
     """The answer and where it stands."""
     if answer.abstained:
-        click.echo(answer.text)
+        say(answer.text)
         if answer.hits:
             nearest = answer.hits[0].passage
-            click.echo(
+            say(
                 "Nearest: "
                 + location(nearest.document, nearest.page, nearest.heading, nearest.line)
             )
         return
     quoted = answer.text == "\n".join(citation.quote for citation in answer.citations)
     if not quoted:
-        click.echo(answer.text + "\n")
+        say(answer.text + "\n")
     for number, citation in enumerate(answer.citations, start=1):
         if quoted:
-            click.echo(f'[{number}] "{_one_line(citation.quote)}"')
-            click.echo(f"    {place(citation)}")
+            say(f'[{number}] "{_one_line(citation.quote)}"')
+            say(f"    {place(citation)}")
         else:
-            click.echo(_checked(answer, citation))
+            say(_checked(answer, citation))
 
 
 def _checked(answer: Answer, citation: Citation) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ import click
 from isoflop.bill import Bill
 
 SCHEMA_VERSION = 1
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 DASH = "-"
 
 # prefixes of the International System of Units, largest first
@@ -23,9 +25,14 @@ def print_json(values: Mapping[str, object]) -> None:
     click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **values}, ensure_ascii=False))
 
 
+def say(text: str, *, nl: bool = True) -> None:
+    """A line on stdout, without what documents might hold to colour or clear a terminal."""
+    click.echo(CONTROL.sub("\ufffd", text), nl=nl)
+
+
 def note(text: str) -> None:
     """A line for the person at the terminal, on stderr."""
-    click.echo(text, err=True)
+    click.echo(CONTROL.sub("\ufffd", text), err=True)
 
 
 def amount(figure: float | None, unit: str, digits: int = 3) -> str:

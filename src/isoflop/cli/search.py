@@ -8,7 +8,7 @@ import click
 
 from isoflop.bill import Bill
 from isoflop.cli import options
-from isoflop.cli.output import Bar, bill_line, note, print_json
+from isoflop.cli.output import Bar, bill_line, note, print_json, say
 from isoflop.errors import UsageError
 from isoflop.questions import Hit
 from isoflop.search import trec
@@ -68,10 +68,10 @@ def search(
         print_json({"query": query, "hits": hits_json(found.hits), "bill": found.bill.as_dict()})
     else:
         for rank, hit in enumerate(found.hits, start=1):
-            click.echo(f"{rank:2}. {place(hit)}  [{hit.by} {hit.score:.4f}]")
-            click.echo(f"    {' '.join(hit.passage.text.split())[:WIDTH]}")
+            say(f"{rank:2}. {place(hit)}  [{hit.by} {hit.score:.4f}]")
+            say(f"    {' '.join(hit.passage.text.split())[:WIDTH]}")
         if not found.hits:
-            click.echo("Nothing found.")
+            say("Nothing found.")
             options.tell_of_nothing(index)
     note(f"bill: {bill_line(found.bill)}")
 

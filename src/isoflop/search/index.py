@@ -1,5 +1,6 @@
 """Index: a folder of documents that can be searched; light to import, heavy parts on demand."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -116,9 +117,9 @@ class Index:
         encoder = ""
         if self.exists:
             with self._reading() as truth, truth.transaction("DEFERRED"):
-                known = tuple(
-                    (self.folder / root).resolve() for root in truth.get("roots").split("\n")
-                )
+                text = truth.get("roots")  # lines, before they were JSON
+                roots = json.loads(text) if text.startswith("[") else text.split("\n")
+                known = tuple((self.folder / root).resolve() for root in roots)
                 encoder = truth.get("encoder")
         self.roots = self.roots or known
         if not self.roots:
@@ -322,6 +323,11 @@ class Index:
         return self.encoder
 
     def _make_folder(self) -> None:
+        if any("\ud800" <= character <= "\udfff" for character in str(self.folder)):
+            raise UsageError(
+                f"The name of {str(self.folder)!r} is not UTF-8, which the index of words needs. "
+                "Put the index elsewhere with --into DIR."
+            )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

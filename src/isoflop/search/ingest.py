@@ -14,7 +14,7 @@ from isoflop.search.read import Refusal
 from isoflop.search.sandbox import Reading
 from isoflop.search.truth import DocumentRow, FileVersion, Truth
 from isoflop.search.update import Progress, Update
-from isoflop.search.walk import Found
+from isoflop.search.walk import Found, printable
 from isoflop.settings import setting
 
 COMMIT_PASSAGES = 256  # embedded between two commits: at most this much is lost by a kill
@@ -57,7 +57,7 @@ class Ingest:
         version = FileVersion(0, found.id, found.bytes, found.modified_ns, read_ns, sha256)
         if old is not None:
             self.truth.retire([old.id])
-        self.truth.add(version, found.path, documents, refusals)
+        self.truth.add(version, printable(str(found.path)), documents, refusals)
         self.done.added += old is None
         self.done.changed += old is not None
 

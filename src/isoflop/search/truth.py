@@ -115,7 +115,7 @@ class Truth:
     def add(
         self,
         version: FileVersion,
-        path: Path,
+        path: str,
         documents: Iterable[DocumentRow],
         refusals: Iterable[tuple[str, str]],
     ) -> None:
@@ -125,7 +125,7 @@ class Truth:
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 version.name,
-                str(path),
+                path,
                 version.bytes,
                 version.modified_ns,
                 version.read_ns,

@@ -1,6 +1,7 @@
 """Bringing an index up to date: read, embed, rank, publish. Every stage resumes after a kill."""
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -221,7 +222,7 @@ class Work:
             encoder=self.encoder_name,
             identity=truth.get("next_identity"),
             made_by=self._made_by(),
-            roots="\n".join(_relative(root, self.folder) for root in self.roots),
+            roots=json.dumps([_relative(root, self.folder) for root in self.roots]),
         )
 
     def _write_words(self, new: Path, following: int, added: Sequence[int]) -> tuple[int, int]:

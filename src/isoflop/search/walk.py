@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from isoflop.errors import UsageError
 
 log = logging.getLogger(__name__)
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # A file with more rules than this is not a list of rules that somebody wrote.
 MOST_RULE_BYTES = 1 << 20
 
@@ -68,7 +70,7 @@ def walk(root: Path) -> Iterator[Found]:
     """
     if root.is_file():
         status = root.stat()
-        yield Found(_printable(root.name), os.fspath(root), status.st_size, status.st_mtime_ns)
+        yield Found(printable(root.name), os.fspath(root), status.st_size, status.st_mtime_ns)
     elif root.is_dir():
         if not os.access(root, os.R_OK | os.X_OK):
             raise UsageError(f"The folder {root} may not be listed. Check its permissions.")
@@ -95,7 +97,7 @@ def _files_below(folder: str, rules: tuple[Rules, ...]) -> Iterator[Found]:
             status = entry.stat(follow_symlinks=False)
         except FileNotFoundError:  # deleted since it was listed
             continue
-        yield Found(_printable(path), entry.path, status.st_size, status.st_mtime_ns)
+        yield Found(printable(path), entry.path, status.st_size, status.st_mtime_ns)
 
 
 def _listed(folder: str, prefix: str, rules: tuple[Rules, ...]) -> list[Listed]:
@@ -170,6 +172,12 @@ class _Above(Rules):
         return self.spec.check_file(self.path + path).include
 
 
-def _printable(id: str) -> str:
-    r"""Bytes of a name that are not UTF-8 shown as `\xff`, so that every id can be stored."""
-    return id if id.isascii() else os.fsencode(id).decode("utf-8", "backslashreplace")
+def printable(name: str) -> str:
+    r"""What of a name is not UTF-8, or moves the cursor of a terminal, shown as `\xff`.
+
+    So every id can be stored, stands on one line, and cannot colour or clear a screen.
+    """
+    if name.isascii() and name.isprintable():
+        return name
+    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", shown)

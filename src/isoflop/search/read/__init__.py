@@ -17,6 +17,7 @@ from isoflop.errors import Unreadable
 from isoflop.search.read.archive import Allowance
 from isoflop.search.read.content import Content
 from isoflop.search.read.kinds import CONTAINERS, READERS, REFUSED, kind_of_name, kind_of_start
+from isoflop.search.walk import printable
 
 MOST_BYTES = 64 << 20
 # Bytes of an unknown kind that are looked at to tell text from the rest.
@@ -62,7 +63,7 @@ def read(path: Path, id: str, *, most_bytes: int = MOST_BYTES) -> Iterator[Docum
     except Unreadable as error:
         yield Refusal(id, str(error))
     else:
-        yield from _File(str(path)).documents(data, id)
+        yield from _File(printable(str(path))).documents(data, id)
 
 
 @dataclass(slots=True)
