@@ -7,7 +7,7 @@ from pathlib import Path
 
 from isoflop.search.index import Index
 
-PACKAGES = ("isoflop", "onnxruntime", "tokenizers", "tantivy", "numpy")
+PACKAGES = ("isoflop", "openvino", "tokenizers", "tantivy", "numpy")
 
 
 class Peer:

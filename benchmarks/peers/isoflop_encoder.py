@@ -6,7 +6,7 @@ import numpy as np
 
 from isoflop.search.encode import load
 
-PACKAGES = ("isoflop", "onnxruntime", "tokenizers", "numpy")
+PACKAGES = ("isoflop", "openvino", "tokenizers", "numpy")
 
 
 class Peer:
