@@ -41,6 +41,7 @@ def modules(*arguments: str) -> set[str]:
         ("--help",),
         ("--version",),
         ("plan", "--help"),
+        ("plan", "training", "--budget", "256 a100-80gb for 30 days"),
         ("plan", "retrieval", "--characters", "1e6"),
         ("plan", "energy", "--on", "8xavx512-core", "--hours", "100"),
         ("plan", "audit", "--params", "1e9", "--tokens", "2e10", "--flops", "1e20"),

@@ -5,6 +5,10 @@ import click
 from isoflop.cli.lazy import LazyGroup
 
 PLANS = {
+    "training": (
+        "isoflop.cli.plan.training:training",
+        "What a budget trains: model, tokens, layout, hours, dollars, CO2e.",
+    ),
     "serving": (
         "isoflop.cli.plan.serving:serving",
         "A model on chips, with users: waiting, tokens per second, dollars.",
