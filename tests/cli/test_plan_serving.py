@@ -114,3 +114,28 @@ def test_what_cannot_be_is_refused_by_its_own_message(
     told = plan("serving", *arguments, code=2)
     assert message in told.err
     assert not told.out
+
+
+def test_drafts_and_groups_of_experts(plan: Any) -> None:
+    told = plan("serving", *EIGHT, "--drafts", "3", "--json")
+    assert told.values["drafted_token_seconds"]["value"] < told.values["token_seconds"]["value"]
+    assert "own time is left out" in told.err
+    told = plan("serving", *EIGHT, "--tp", "2", "--dp", "2", "--json").values
+    assert told["copies"] == 2
+
+
+def test_a_shared_prefix_makes_the_first_token_sooner(plan: Any) -> None:
+    first = [
+        plan("serving", *EIGHT, "--tp", "1", "--shared", share, "--json").values[
+            "first_token_seconds"
+        ]["value"]
+        for share in ("0", "0.8")
+    ]
+    assert first[1] < first[0]
+
+
+def test_the_frontier_is_drawn(plan: Any, tmp_path: Any) -> None:
+    pytest.importorskip("altair")
+    out = tmp_path / "frontier.svg"
+    plan("serving", *EIGHT, "--plot", str(out))
+    assert "<svg" in out.read_text()[:200]

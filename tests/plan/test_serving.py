@@ -13,7 +13,7 @@ from isoflop.plan.capacity import fewest_chips, memory_map, refuse_if_too_large
 from isoflop.plan.deployment import Deployment
 from isoflop.plan.engines import ENGINES
 from isoflop.plan.flops import forward_flops
-from isoflop.plan.serving import decode_step, prefill
+from isoflop.plan.serving import decode_step, prefill, tokens_per_step
 
 LLAMA_2_7B = Architecture(32, 4096, 32, 11008, 32000, gated=True, tied=False)
 LLAMA_2_70B = Architecture(80, 8192, 64, 28672, 32000, kv_heads=8, gated=True, tied=False)
@@ -162,3 +162,26 @@ def test_what_is_not_known_is_refused() -> None:
         prefill(unknown, 10)
     with pytest.raises(UsageError, match="at least 1"):
         deployed(chips=0)
+
+
+def test_drafts_yield_the_tokens_of_leviathan_et_al() -> None:
+    # arXiv:2211.17192, equation 1: (1 - a^(k+1)) / (1 - a)
+    assert tokens_per_step(3, 0.8) == pytest.approx((1 - 0.8**4) / 0.2)
+    assert tokens_per_step(5, 1.0) == 6
+    assert tokens_per_step(5, 0.0) == tokens_per_step(0, 0.5) == 1
+    with pytest.raises(ValueError, match=r"accepted=1.5"):
+        tokens_per_step(3, 1.5)
+
+
+def test_checking_a_draft_costs_little_where_memory_is_the_bound() -> None:
+    d = deployed()
+    assert decode_step(d, 500, drafted=4).seconds == pytest.approx(
+        decode_step(d, 500).seconds, rel=0.05
+    )
+
+
+def test_groups_share_experts_and_nothing_else() -> None:
+    d = deployed(MIXTURE, engine="vllm", chips=1)
+    routed = 32 * 3 * 4096 * 14336 * 8 * 2
+    alone, four = d.weight_bytes_per_chip, replace(d, data_parallel=4).weight_bytes_per_chip
+    assert alone - four == pytest.approx(routed * 3 / 4)

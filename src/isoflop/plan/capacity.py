@@ -90,7 +90,7 @@ def refuse_if_too_large(d: Deployment, tokens: int) -> None:
     if chips:
         ways.append(f"{chips} x {d.chip.name} with {d.weights} weights")
     if formats:
-        ways.append(f"weights in {' or '.join(formats)} on these chips")
+        ways.append(f"weights in {formats[0]} or fewer bits on these chips")
     raise UsageError(
         f"The model does not fit: {found.weights / 1e9:,.0f} GB of {d.weights} weights and "
         f"{found.cache_per_sequence / 1e9:,.1f} GB for a sequence of {tokens:,} tokens on each of "

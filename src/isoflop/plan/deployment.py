@@ -121,8 +121,11 @@ class Deployment:
         Raises:
             UsageError: If the catalog knows no peak of the chip.
         """
-        name = self._multiplied_in(weights)
-        return self.chip.flops_per_second[name] * _reached(self.chip, name)
+        name, peaks = self._multiplied_in(weights), self.chip.flops_per_second
+        peak = peaks[name]
+        if self.engine.half_sums and name in ("bf16", "fp16") and self.chip.vendor == "NVIDIA":
+            peak = max(peak, peaks.get("int8", 0) / 2)  # int8 is twice fp16 summed in fp16
+        return peak * _reached(self.chip, name)
 
     @property
     def peak(self) -> float:

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+# Shared by all engines with fused kernels; the rest of the fit is in `serving.MEASURED`.
+FUSED_TRAFFIC = 60.6
+PRODUCTS = 0.814
+SEQUENCE_SECONDS = 6.1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -12,36 +17,45 @@ class Engine:
         layer_seconds: Start and end of one layer's kernels, per layer and pass.
         sequence_seconds: Scheduling and sampling, per sequence and step.
         request_seconds: From a request's arrival to its first kernel, where it is served online.
-        fused: Whether norms, activations and attention are fused into few kernels.
+        traffic: Bytes to and from memory per token, layer and unit of width, for norms,
+            activations and residuals; more where kernels are not fused.
+        widening_bytes: Moved per weight of four bits that is widened in memory before products
+            of many tokens.
         chunk: Most prompt tokens read in one pass.
+        products: Share of a measured matrix product's rate it reaches.
+        half_sums: Whether products are summed in 16 bits, which GeForce chips do twice as fast.
         spread_cache: Whether sequences are spread over the chips of tensor parallelism once there
             are more chips than heads of keys and values (Pope et al. 2022, section 3.3); else
             each chip keeps all of them.
-        products: Share of a measured matrix product's rate it reaches.
     """
 
     name: str
     layer_seconds: float
     sequence_seconds: float = 0.0
     request_seconds: float = 0.0
-    fused: bool = True
+    traffic: float = FUSED_TRAFFIC
+    widening_bytes: float = 0.0
     chunk: int = 8192
+    products: float = PRODUCTS
+    half_sums: bool = False
     spread_cache: bool = False
-    products: float = 0.84
 
 
-# Fitted by `python -m benchmarks.plan_serving --fit` (2026-11-24) on the development rows; errors
+# Fitted by `python -m benchmarks.plan_serving_fit` (2026-11-24) on the development rows; errors
 # with chips, models and engines left out are in docs/explanation/serving.md.
 ENGINES = {
     engine.name: engine
     for engine in (
-        Engine("vllm", 100e-6, 2e-6, 0.06),
-        Engine("sglang", 91e-6, 2e-6, 0.29),
-        Engine("tensorrt-llm", 71e-6, 2e-6, 0.20),
-        Engine("tensorrt-llm-0.6", 163e-6),  # of 2023
-        Engine("faster-transformer", 186e-6),
-        Engine("gpt-fast", 74e-6),
-        Engine("llama.cpp", 146e-6, fused=False, chunk=512, products=0.70),
-        Engine("jax", 28e-6, spread_cache=True),
+        Engine("vllm", 83e-6, SEQUENCE_SECONDS, 0.06),
+        Engine("sglang", 81e-6, SEQUENCE_SECONDS, 0.35),
+        Engine("tensorrt-llm", 69e-6, SEQUENCE_SECONDS, 0.22),
+        Engine("tensorrt-llm-0.6", 153e-6),  # of 2023
+        Engine("faster-transformer", 170e-6),
+        Engine("gpt-fast", 71e-6),
+        Engine("jax", 63e-6, spread_cache=True),
+        Engine(
+            "llama.cpp", 137e-6,
+            traffic=441, widening_bytes=5.2, chunk=512, products=0.675, half_sums=True,
+        ),
     )
-}
+}  # fmt: skip

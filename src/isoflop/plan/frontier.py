@@ -9,6 +9,8 @@ from isoflop.plan.capacity import memory_map
 from isoflop.plan.deployment import MULTIPLIED_IN, Deployment
 from isoflop.plan.serving import decode_step, prefill
 
+LARGEST_BATCH = 4096  # more are not written at once, whatever the memory
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -89,12 +91,18 @@ def points(
         for weights in formats:
             way = replace(d, tensor_parallel=tensor_parallel, data_parallel=1, weights=weights)
             most = memory_map(way, tokens, shared_tokens=round(cached_tokens)).sequences
-            batch = 1
-            while batch <= min(most, 4096):
-                found.append(point(way, chips, batch, prompt_tokens, output_tokens, cached_tokens))
-                batch *= 2
+            found += [
+                point(way, chips, batch, prompt_tokens, output_tokens, cached_tokens)
+                for batch in _batches(most)
+            ]
         tensor_parallel *= 2
     return found
+
+
+def _batches(most: int) -> list[int]:
+    """1, 2, 4 ... and what the memory holds."""
+    largest = min(most, LARGEST_BATCH)
+    return sorted({*(2**n for n in range(largest.bit_length())), largest} - {0})
 
 
 def frontier(ways: Sequence[Point]) -> list[Point]:

@@ -9,7 +9,7 @@ from isoflop.machine import Machine
 from isoflop.plan.capacity import MemoryMap, memory_map, refuse_if_too_large
 from isoflop.plan.deployment import Deployment
 from isoflop.plan.energy import answer_joules, grid_grams
-from isoflop.plan.frontier import Point, Price, point, price
+from isoflop.plan.frontier import LARGEST_BATCH, Point, Price, point, price
 from isoflop.plan.queueing import Demand, Waiting, waiting
 from isoflop.plan.serving import Pass, decode_step, prefill, server
 
@@ -18,7 +18,6 @@ from isoflop.plan.serving import Pass, decode_step, prefill, server
 PASS_FACTOR = 1.35
 TOKEN_FACTOR = 1.7
 FIRST_TOKEN_FACTOR = 2.5
-LARGEST_BATCH = 4096
 REQUESTS = 500  # simulated; the mean wait of a copy is then known to about 5 %
 
 

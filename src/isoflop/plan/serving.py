@@ -20,29 +20,24 @@ class Efficiencies:
         slicing: That share falls as tensor_parallel ** -slicing: slices get thin, and the slowest
             chip is waited for.
         experts: Share of the rate of plain matrix products that grouped ones of experts reach.
-        attention: The same for attention over many tokens.
-        traffic: Bytes to and from memory per token, layer and unit of width, for norms,
-            activations and residuals.
         hop_seconds: Latency of one all-reduce among two chips; it grows with log2 of their number.
         link: Share of the links' rate that an all-reduce of many bytes reaches.
         expert_layer_seconds: Routing and sorting of tokens, per layer with experts and pass.
     """
 
-    bandwidth: float = 0.92
-    slicing: float = 0.11
-    experts: float = 0.1
-    attention: float = 0.5
-    traffic: float = 74.0
-    hop_seconds: float = 3e-6
+    bandwidth: float = 0.904
+    slicing: float = 0.136
+    experts: float = 0.146
+    hop_seconds: float = 2.36e-6
     link: float = 0.8
-    expert_layer_seconds: float = 10e-6
+    expert_layer_seconds: float = 13.8e-6
 
 
 MEASURED = Efficiencies()
+PIPELINE_SECONDS = 1e-4  # from stage to stage, as llama.cpp's rows of layers split over cards show
+FEW_TOKENS = 16  # products of so few are made from four bits as they are
 NODE = 8  # chips joined by the fast link
 RACKS = {"gb200": 72, "gb300": 72}  # NVL72
-UNFUSED_TRAFFIC = 528.0
-WIDENING_BYTES = 5.6  # per weight, where four bits are widened in memory before they are multiplied
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +93,9 @@ def prefill(
     )
     tokens = batch * new
     passes = max(1, math.ceil(tokens / d.engine.chunk))
-    work = _Work(tokens / passes, batch / passes, cached_tokens, pairs / passes, True)
+    work = _Work(
+        tokens / passes, batch / passes, batch / passes, cached_tokens, pairs / passes, True
+    )
     one = _pass(d, work, efficiencies)
     stages = (passes + d.pipeline - 1) / d.pipeline  # chunks follow each other through the stages
     return replace(
@@ -124,24 +121,53 @@ def decode_step(
     context: float,
     *,
     batch: float = 1,
+    drafted: int = 0,
     efficiencies: Efficiencies = MEASURED,
 ) -> Pass:
-    """Writing one token in each of `batch` sequences (of one data-parallel group)."""
+    """Writing one token in each of `batch` sequences (of one data-parallel group).
+
+    Args:
+        d: The deployment.
+        context: Tokens before it.
+        batch: Sequences.
+        drafted: Tokens after it that are checked in the same pass (see `tokens_per_step`).
+        efficiencies: As fitted, unless said otherwise.
+    """
     a = d.architecture
     pairs = (a.attention_layers - a.window_layers) * context
     if a.window:
         pairs += a.window_layers * min(context, a.window.tokens)
-    work = _Work(batch, batch, context, batch * pairs, False)
+    tokens = batch * (1 + drafted)
+    work = _Work(tokens, tokens, batch, context, tokens * pairs, False)
     one = _pass(d, work, efficiencies)
-    hops = (d.pipeline - 1) * 1e-4
+    hops = (d.pipeline - 1) * PIPELINE_SECONDS
     return replace(one, seconds=one.seconds + hops, overhead_seconds=one.overhead_seconds + hops)
+
+
+def tokens_per_step(drafted: int, accepted: float) -> float:
+    """Tokens that one step yields where a small model drafts some and the large one checks them.
+
+    Args:
+        drafted: Tokens of a draft.
+        accepted: Chance that a drafted token is what the large model would have written.
+
+    Raises:
+        ValueError: If the chance is not between 0 and 1.
+
+    Source:
+        Leviathan et al. 2023, arXiv:2211.17192, equation 1.
+    """
+    if not 0 <= accepted <= 1:
+        raise ValueError(f"a chance is from 0 to 1, got accepted={accepted}")
+    return float(sum(accepted**n for n in range(drafted + 1)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """Tokens of one pass, in how many sequences, after how many kept tokens each."""
+    """Tokens of one pass, how many of them go through the output head, in how many sequences."""
 
     tokens: float
+    heads: float
     sequences: float
     context: float
     pairs: float
@@ -159,9 +185,9 @@ def _pass(d: Deployment, w: _Work, e: Efficiencies) -> Pass:
     head_bytes = a.head_parameters * max(2.0, BYTES[d.weights])
     memory = (other_bytes + head_bytes) / t / bandwidth
     compute = 2 * others * w.tokens / t / (d.multiply_rate(d.other_weights) * products)
-    compute += 2 * a.head_parameters * w.sequences / t / (d.multiply_rate("bf16") * products)
+    compute += 2 * a.head_parameters * w.heads / t / (d.multiply_rate("bf16") * products)
     seconds = max(memory, compute)
-    flops = 2 * (others * w.tokens + a.head_parameters * w.sequences)
+    flops = 2 * (others * w.tokens + a.head_parameters * w.heads)
     if a.experts:
         share = a.experts.active / a.experts.count
         together, chips = w.tokens * d.data_parallel, t * d.data_parallel
@@ -178,15 +204,14 @@ def _pass(d: Deployment, w: _Work, e: Efficiencies) -> Pass:
         scoring = 2.0 * a.heads * (2 * a.latent.kv_rank + a.latent.rope_width) * w.pairs
     cache = w.sequences * kv_cache_bytes(a, round(w.context), bytes_per_value=BYTES[d.cache])
     kept = cache / d.cache_ways(w.sequences) / bandwidth
-    scored = scoring / t / (d.multiply_rate("bf16") * products * e.attention)
+    scored = scoring / t / (d.multiply_rate("bf16") * products)
     seconds += max(kept, scored)
     memory, compute = memory + kept, compute + scored
     flops += scoring
 
-    per_value = e.traffic if d.engine.fused else UNFUSED_TRAFFIC
-    traffic = per_value * w.tokens * a.layers * a.width / t / d.bandwidth
-    if not d.engine.fused and BYTES[d.weights] < 1 and w.tokens > 16:
-        traffic += WIDENING_BYTES * others / d.bandwidth
+    traffic = d.engine.traffic * w.tokens * a.layers * a.width / t / d.bandwidth
+    if BYTES[d.weights] < 1 and w.tokens > FEW_TOKENS:
+        traffic += d.engine.widening_bytes * others / t / d.bandwidth
     link = _all_reduces(d, w.tokens, e)
     overhead = a.layers * d.engine.layer_seconds + a.expert_layers * e.expert_layer_seconds
     overhead += w.sequences * d.engine.sequence_seconds
@@ -224,6 +249,7 @@ def server(
     output_tokens: float,
     *,
     cached_tokens: float = 0,
+    efficiencies: Efficiencies = MEASURED,
 ) -> Server:
     """The deployment as the simulation of waiting sees it, near these lengths.
 
@@ -233,8 +259,12 @@ def server(
     while steps[-1] < most_sequences:
         steps.append(min(most_sequences, steps[-1] * 2))
     low, high = prompt_tokens, prompt_tokens + output_tokens
-    begin = _line(steps, [decode_step(d, low, batch=b).seconds for b in steps])
-    end = _line(steps, [decode_step(d, high, batch=b).seconds for b in steps])
+    begin = _line(
+        steps, [decode_step(d, low, batch=b, efficiencies=efficiencies).seconds for b in steps]
+    )
+    end = _line(
+        steps, [decode_step(d, high, batch=b, efficiencies=efficiencies).seconds for b in steps]
+    )
 
     def step_seconds(batch: float, context: float) -> float:
         along = (context - low) / (high - low)
@@ -243,12 +273,12 @@ def server(
     prompts = [0.25, 0.5, 1.0, 1.5, 2.0]
     while prompts[-1] * prompt_tokens < d.engine.chunk:
         prompts.append(prompts[-1] * 2)
-    reads = _line(
-        [n * prompt_tokens for n in prompts],
-        [prefill(d, prompt_tokens, batch=n, cached_tokens=cached_tokens).seconds for n in prompts],
-    )
+    reads = [
+        prefill(d, prompt_tokens, batch=n, cached_tokens=cached_tokens, efficiencies=efficiencies)
+        for n in prompts
+    ]
     return Server(
-        prefill_seconds=reads,
+        prefill_seconds=_line([n * prompt_tokens for n in prompts], [r.seconds for r in reads]),
         step_seconds=step_seconds,
         most_sequences=most_sequences,
         chunk=d.engine.chunk,

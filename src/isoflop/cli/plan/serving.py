@@ -39,6 +39,9 @@ READING_TOKENS_PER_SECOND = 238 * 1.3 / 60
 @click.option("--weights", default="bf16", show_default=True, help="|".join(BYTES))
 @click.option("--cache", default="bf16", show_default=True, help="Format of keys and values.")
 @click.option("--tp", type=int, metavar="CHIPS", help="Of one copy.  [default: the best]")
+@click.option("--dp", type=int, metavar="N", help="With --tp: groups that share the experts.")
+@click.option("--drafts", type=int, default=0, metavar="K", help="Tokens drafted for a step,")
+@click.option("--accepted", default=0.7, show_default=True, metavar="SHARE", help="kept of them.")
 @click.option("--engine", default="vllm", show_default=True, help="|".join(ENGINES))
 @click.option("--for", "purpose", help="|".join(TARGETS) + ": how long a reader waits.")
 @click.option("--load", default=0.4, show_default=True, metavar="SHARE", help="For the price.")
@@ -67,6 +70,9 @@ def serving(
     weights: str,
     cache: str,
     tp: int | None,
+    dp: int | None,
+    drafts: int,
+    accepted: float,
     engine: str,
     purpose: str | None,
     load: float,
@@ -106,11 +112,16 @@ def serving(
     d = Deployment(
         architecture, machine.accelerator, _known(ENGINES, engine, "engine"), weights, cache
     )
+    if drafts < 0 or not 0 <= accepted <= 1:
+        raise UsageError("--drafts is a number of tokens, --accepted a share from 0 to 1.")
+    if tp is None and dp is not None:
+        raise UsageError("--dp needs --tp: the chips of each group.")
     if tp is None:
         found = ways(d, machine, demand, load=load, shared=shared)
         chosen = best(found, target)
     else:
-        chosen = service(replace(d, tensor_parallel=tp), machine, demand, load=load, shared=shared)
+        d = replace(d, tensor_parallel=tp, data_parallel=1 if dp is None else dp)
+        chosen = service(d, machine, demand, load=load, shared=shared)
         found = [chosen]
     spread = frontier(
         points(
@@ -124,7 +135,7 @@ def serving(
     )
     told = serving_tables.Told(
         model or "the model", machine, demand, chosen, found, spread, target, purpose,
-        None if api_price is None else _api_price(api_price),
+        None if api_price is None else _api_price(api_price), (drafts, accepted),
     )  # fmt: skip
     if as_json:
         show.print_figures(serving_tables.values(told))

@@ -11,6 +11,7 @@ from isoflop.machine import Machine
 from isoflop.plan.frontier import Point
 from isoflop.plan.queueing import Demand
 from isoflop.plan.service import PASS_FACTOR, TOKEN_FACTOR, Roofline, Service, Target, roofline
+from isoflop.plan.serving import decode_step, tokens_per_step
 
 MONTH = 2629746.0  # seconds, a twelfth of the mean year
 MILLION = 1e6
@@ -29,6 +30,7 @@ class Told:
     target: Target | None
     purpose: str | None
     api: tuple[float, float] | None
+    drafts: tuple[int, float] = (0, 0.0)
 
 
 def text(t: Told) -> str:
@@ -71,6 +73,7 @@ def values(t: Told) -> dict[str, Any]:
         "first_token_seconds": s.first_token,
         "first_token_seconds_95": s.first_token_95,
         "token_seconds": s.token,
+        "drafted_token_seconds": _drafted(t),
         "answer_seconds": s.answer,
         "tokens_per_second": s.tokens_per_second,
         "tokens_per_second_per_user": 1 / s.token,
@@ -116,11 +119,23 @@ def conventions(t: Told) -> list[str]:
         "simulated, with the same seed each time.",
         f"{d.engine.name}; weights {d.weights}, cache {d.cache}; a tenth of memory is left to the "
         "engine. Time per token (TPOT) leaves out the first token.",
+        *_draft_convention(t),
         "MFU: model FLOPs over the data sheet's dense peak in the format multiplied in; MBU: "
         "weights and cache over the data sheet's bandwidth.",
+        "Formats of weights are compared by cost alone, not by the quality of answers.",
         f"Prices: {price}{load}, the machine's time split between reading and writing.",
         f"Energy: chips, hosts and machines kept ready; CO2e with PUE "
         f"{t.machine.power_usage_effectiveness:g} on grid {t.machine.grid}, location-based.",
+    ]
+
+
+def _draft_convention(t: Told) -> list[str]:
+    drafted, accepted = t.drafts
+    if not drafted:
+        return []
+    return [
+        f"Drafts of {drafted}, each token kept with a chance of {accepted:.0%}, independently; the "
+        "drafting model's own time is left out."
     ]
 
 
@@ -172,12 +187,26 @@ def _speed(t: Told) -> list[tuple[str, show.Figure, show.Unit]]:
         ("first token, waiting included", s.first_token, time),
         ("  95 of 100 wait less than", s.first_token_95, time),
         ("each token after it", s.token, time),
+        *([("  with drafts", _drafted(t), time)] if t.drafts[0] else []),
         ("whole answer", s.answer, time),
         ("a user", 1 / s.token, rate),
         ("all users", s.tokens_per_second, rate),
         ("a chip", s.tokens_per_second / t.machine.count, rate),
         ("a chip, when full", _full_rate(s), rate),
     ]
+
+
+def _drafted(t: Told) -> Estimate | None:
+    """Seconds of an output token where tokens are drafted; the draft's own time is left out."""
+    drafted, accepted = t.drafts
+    if not drafted:
+        return None
+    s = t.chosen
+    context = t.demand.prompt_tokens + t.demand.output_tokens / 2
+    batch = max(1.0, s.waiting.sequences / s.deployment.data_parallel)
+    step = decode_step(s.deployment, context, batch=batch, drafted=drafted)
+    slower = step.seconds / s.writing.seconds
+    return s.token * (slower / tokens_per_step(drafted, accepted))
 
 
 def _full_rate(s: Service) -> Estimate:
@@ -235,7 +264,7 @@ def _frontier(points: Sequence[Point]) -> str:
         "token/s user",
         "token/s chip",
     )
-    return table(head, rows)
+    return table(head, rows) + "\n* without waiting; all copies full"
 
 
 def _sharding(t: Told) -> list[str]:
