@@ -48,6 +48,7 @@ def modules(*arguments: str) -> set[str]:
         ("plan", "lifetime", "--quality-of", "13e9", "--served-tokens", "2e12"),
         ("plan", "equivalents", "--kwh", "1000"),
         ("plan", "serving", "llama-3.1-8b", "--on", "h100-sxm"),
+        ("plan", "fit", "--help"),
         ("config",),
         ("ask", "--help"),
         ("search", "--help"),

@@ -17,7 +17,11 @@ REPEATED_TOKENS, EXCESS_PARAMETERS = 15.387756, 5.309743
 # Laws whose disagreement stands for what is not known about a split. Kaplan's is left out: its
 # learning-rate schedules did not end with the run (Hoffmann et al., section 2).
 MODERN = ("chinchilla-1", "chinchilla-2", "chinchilla-3", "epoch", "muennighoff")
-FITTED_AT = 1e20  # FLOP: the middle of the runs those laws were fitted on, on a log scale
+
+# Where those laws know their optimum best, and how well: standard deviation of ln N_opt over 1000
+# bootstrap samples of Epoch's points, which is hypot(0.024, 0.020 ln(C / 2e19)) from 1e18 to 6e23
+# FLOP (`isoflop plan fit`, 2026-11-24).
+BEST_KNOWN_AT, BEST_KNOWN = 2e19, 0.024
 
 FlopsPerToken = Callable[[float], float]
 
@@ -228,8 +232,8 @@ def expected(flops: float, *, name: str = DEFAULT) -> tuple[Estimate, Estimate]:
     """Optimal parameters and tokens by one law, with what is not known about them.
 
     The interval holds what the laws since 2022 say, and the published error of the law's exponent
-    carried from the middle of its runs to this budget. It says how far careful people disagree;
-    no run tells which is right, for the optimum is flat.
+    carried from the budget where it is known best to this one. It says how far careful people
+    disagree; no run tells which is right, for the optimum is flat.
 
     Args:
         flops: Budget, at 6 N D.
@@ -238,7 +242,8 @@ def expected(flops: float, *, name: str = DEFAULT) -> tuple[Estimate, Estimate]:
     best = optimum(LAWS[name], flops)
     sizes = [optimum(LAWS[other], flops).parameters for other in MODERN]
     if interval := LAWS[name].exponent_interval:
-        half = (interval[1] - interval[0]) / 2 * abs(math.log(flops / FITTED_AT))
+        away = (interval[1] - interval[0]) / 2 * math.log(flops / BEST_KNOWN_AT)
+        half = math.hypot(1.2816 * BEST_KNOWN, away)
         sizes += [best.parameters * math.exp(half), best.parameters * math.exp(-half)]
     low, high = min(*sizes, best.parameters), max(*sizes, best.parameters)
     return (

@@ -17,6 +17,7 @@ PLANS = {
         "isoflop.cli.plan.lifetime:lifetime",
         "A smaller model trained longer, as good and cheaper to serve.",
     ),
+    "fit": ("isoflop.cli.plan.fit:fit", "A scaling law from your own runs."),
     "retrieval": (
         "isoflop.cli.plan.retrieval:retrieval",
         "Indexing a folder once, and questions by each way of ranking.",
