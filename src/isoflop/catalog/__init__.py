@@ -7,11 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from isoflop.architecture import Architecture, Experts, Latent, Recurrent, Window
+from isoflop.architecture import Architecture, Experts, Indexer, Latent, Window
 from isoflop.catalog.tables import TABLES, Row, Table, find, table, user_folder
 from isoflop.errors import UsageError, did_you_mean
 from isoflop.machine import Accelerator, Machine
 from isoflop.quantities import chips
+from isoflop.recurrent import KINDS, Recurrent
 from isoflop.settings import setting
 
 __all__ = [
@@ -48,13 +49,29 @@ def architecture(model: str) -> Architecture:
 
 
 def _shape(name: str, sizes: Row) -> Architecture:
-    parts = {"experts": Experts, "latent": Latent, "window": Window, "recurrent": Recurrent}
+    parts = {"experts": Experts, "latent": Latent, "window": Window, "indexer": Indexer}
     built: dict[str, object] = {
         key: _made(part, sizes[key], f"{key} of {name}")
         for key, part in parts.items()
         if key in sizes
     }
+    if "recurrent" in sizes:
+        built["recurrent"] = _mixers(name, sizes)
     return _made(Architecture, {**sizes, **built}, f"the architecture of {name}")
+
+
+def _mixers(name: str, sizes: Row) -> Recurrent:
+    """Recurrent layers of a row, of the kind that it names."""
+    values = dict(sizes["recurrent"])
+    kind = values.pop("kind", None)
+    if kind is None:
+        return _made(Recurrent, values, f"recurrent of {name}")
+    if kind not in KINDS:
+        raise UsageError(f"recurrent of {name} has no kind {kind!r}.{did_you_mean(kind, KINDS)}")
+    try:
+        return KINDS[kind](sizes["width"], **values)
+    except (TypeError, KeyError) as error:
+        raise UsageError(f"recurrent of {name} cannot be used: {error}.") from error
 
 
 def accelerator(name: str) -> Accelerator:

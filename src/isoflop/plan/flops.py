@@ -9,34 +9,50 @@ Recompute = Literal["none", "selective", "full"]
 
 
 def parameters(architecture: Architecture) -> int:
-    """All parameters, embeddings, norms and biases included; poolers and task heads are not.
+    """All parameters, embeddings, norms and biases included.
 
-    Layer norms count two vectors (weight and bias) where the matrices have biases, else one.
+    Poolers, task heads and heads that predict further tokens are not.
 
     Source:
-        Counted from the modules; agrees with the published checkpoints in tests/plan.
+        Counted from the modules; agrees with the published checkpoints in tests/catalog.
     """
     a = architecture
-    return a.matrix_parameters + _beside_matrices(a)
+    experts = a.experts.count if a.experts else 0
+    return a.matrix_parameters + _beside_matrices(a, experts) + a.image_parameters
 
 
 def active_parameters(architecture: Architecture) -> int:
     """Parameters that one token meets: the experts it is routed to, and everything else.
 
-    Published counts of active parameters mostly include both embedding tables; so does this.
+    Both embedding tables are in it, as in most published counts of active parameters; gpt-oss
+    leaves out the input's.
     """
     a = architecture
-    return a.active_matrix_parameters + _beside_matrices(a)
+    experts = a.experts.active if a.experts else 0
+    return a.active_matrix_parameters + _beside_matrices(a, experts)
 
 
-def _beside_matrices(a: Architecture) -> int:
-    norm = 2 * a.width if a.biases else a.width
-    biases = (a.query_width + 2 * a.kv_width + 2 * a.width + a.hidden) if a.biases else 0
-    if a.qkv_biases:
-        biases += a.query_width + 2 * a.kv_width
+def _beside_matrices(a: Architecture, experts: int) -> int:
+    """Tables, norms and biases, those of so many experts a layer included."""
     tables = (a.vocabulary + a.positions + a.segments) * a.width
     head = a.vocabulary * a.width if a.tied is False else 0
-    return a.layers * (biases + 2 * norm) + tables + norm + head + a.other_parameters
+    return _layer_vectors(a, experts) + tables + head + a.other_parameters
+
+
+def _layer_vectors(a: Architecture, experts: int) -> int:
+    norm_biases = a.biases if a.norm_biases is None else a.norm_biases
+    norms = a.layers * a.norms + (1 if a.norms else 0)
+    vectors = norms * a.width * (2 if norm_biases else 1)
+    vectors += a.attention_layers * a.attention_vectors
+    if a.recurrent:
+        vectors += a.recurrent.layers * a.recurrent.vectors
+    if a.biases:
+        inner = 2 if a.gated else 1
+        vectors += (a.with_feed_forward - a.expert_layers) * (inner * a.hidden + a.width)
+        if a.experts:
+            each = inner * a.experts.hidden + a.width
+            vectors += a.expert_layers * (experts * each + a.experts.count)
+    return vectors
 
 
 def matmul_parameters(architecture: Architecture) -> int:
@@ -51,17 +67,20 @@ def attended_pairs(architecture: Architecture, tokens: float) -> float:
     """Pairs of tokens that attend to each other, summed over layers, in a text of this length.
 
     A causal text of n tokens has about n^2 / 2 pairs a layer; a window of w tokens bounds how far
-    each token looks back, so a long text has about n w.
+    each token looks back, so a long text has about n w. Picked tokens (an indexer's) likewise.
     """
     a = architecture
-    share = 0.5 if a.causal else 1.0
-    full = share * tokens * tokens
+    full = _pairs(a, tokens, a.indexer.tokens if a.indexer else tokens)
     pairs = (a.attention_layers - a.window_layers) * full
     if a.window:
-        reach = min(tokens, a.window.tokens)
-        seen = tokens * reach - (1 - share) * reach * reach if a.causal else tokens * reach
-        pairs += a.window_layers * seen
+        pairs += a.window_layers * _pairs(a, tokens, a.window.tokens)
     return pairs
+
+
+def _pairs(a: Architecture, tokens: float, reach: float) -> float:
+    """Of one layer, where a token sees so many tokens at most."""
+    reach = min(tokens, reach)
+    return tokens * reach - (0.5 * reach * reach if a.causal else 0.0)
 
 
 def attention_flops(architecture: Architecture, pairs: float) -> float:
@@ -94,16 +113,19 @@ def forward_flops(architecture: Architecture, lengths: Iterable[float]) -> float
     """
     a = architecture
     per_token = 2.0 * matmul_parameters(a) + _recurrence(a)
-    return float(sum(n * per_token + attention_flops(a, attended_pairs(a, n)) for n in lengths))
+    return float(sum(n * per_token + _attending(a, n) for n in lengths))
 
 
 def decode_flops(architecture: Architecture, context: float) -> float:
     """FLOPs to write one token after so many tokens whose keys and values are kept."""
     a = architecture
     seen = (a.attention_layers - a.window_layers) * context
+    if a.indexer:
+        seen = a.attention_layers * min(context, a.indexer.tokens)
     if a.window:
         seen += a.window_layers * min(context, a.window.tokens)
-    return 2.0 * matmul_parameters(a) + _recurrence(a) + attention_flops(a, seen)
+    attention = attention_flops(a, seen) + _indexing(a, context)
+    return 2.0 * matmul_parameters(a) + _recurrence(a) + attention
 
 
 def training_flops_per_token(
@@ -125,11 +147,22 @@ def training_flops_per_token(
     """
     a = architecture
     matrices = 2.0 * matmul_parameters(a) + _recurrence(a)
-    attention = attention_flops(a, attended_pairs(a, length)) / length
+    attention = _attending(a, length) / length
     if not causal and a.causal:
         attention *= 2
     again = {"none": 0.0, "selective": attention, "full": matrices + attention}[recompute]
     return 3 * (matrices + attention) + again
+
+
+def _attending(a: Architecture, tokens: float) -> float:
+    """FLOPs of all layers' attention over a text, picking of tokens included."""
+    pairs = attended_pairs(a, tokens)
+    return attention_flops(a, pairs) + _indexing(a, _pairs(a, tokens, tokens))
+
+
+def _indexing(a: Architecture, pairs: float) -> float:
+    """FLOPs of scoring so many pairs a layer before some are picked."""
+    return 2.0 * a.attention_layers * a.indexer.heads * a.indexer.width * pairs if a.indexer else 0
 
 
 def _recurrence(a: Architecture) -> float:
