@@ -47,6 +47,7 @@ def modules(*arguments: str) -> set[str]:
         ("plan", "audit", "--params", "1e9", "--tokens", "2e10", "--flops", "1e20"),
         ("plan", "lifetime", "--quality-of", "13e9", "--served-tokens", "2e12"),
         ("plan", "equivalents", "--kwh", "1000"),
+        ("plan", "methods", "--corpus", "1e5", "--model", "llama-3.1-8b", "--on", "1xh100-sxm"),
         ("plan", "serving", "llama-3.1-8b", "--on", "h100-sxm"),
         ("plan", "fit", "--help"),
         ("config",),

@@ -152,13 +152,13 @@ def _too_high(claim: Claim, implied: Implied, mfu: float) -> Iterator[Finding]:
     if claim.flops is None and tokens is not None:
         processed = (tokens * usual / mfu,) if usual else (tokens * low, tokens * high)
         span = " to ".join(f"{value:.3g}" for value in processed)
-        share = f"{usual:.0%} MFU as claimed" if usual else "20 to 50 % MFU"
-        known = claim.dataset_tokens == tokens
+        share = f"{usual:.1%} MFU as claimed" if usual else "20 to 50 % MFU"
+        known = claim.dataset_tokens == tokens or usual is not None
         yield Finding(
             "misleading" if known else "note",
             "data set size read as tokens processed",
             f"At {share} these chips processed {span} tokens in that time; {tokens:.3g} "
-            + ("is" if known else "may be")
+            + ("is" if claim.dataset_tokens == tokens else "may be")
             + " the size of the data set, not what was read from it.",
             {"tokens": tokens, "processed_tokens": processed[0]},
         )

@@ -26,6 +26,10 @@ PLANS = {
         "isoflop.cli.plan.energy:energy",
         "Electricity and CO2e of a machine's hours.",
     ),
+    "methods": (
+        "isoflop.cli.plan.methods:methods",
+        "Ways of answering from a corpus: paid once, per question, per month, break-even.",
+    ),
     "audit": (
         "isoflop.cli.plan.audit:audit",
         "What a claim about a training run implies, and whether it can be.",
