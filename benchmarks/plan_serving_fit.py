@@ -161,17 +161,25 @@ def fit(rows: Sequence[Measured], *, begin: Constants | None = None) -> Constant
 def with_first_tokens(c: Constants, rows: Sequence[Measured]) -> Constants:
     """The same with each engine's seconds before the first kernel, from its rows or the others'."""
     bare = {name: replace(engine, request_seconds=0.0) for name, engine in c.engines.items()}
-    delays: dict[str, list[float]] = {name: [] for name in ONLINE}
+    told: dict[str, list[tuple[float, float]]] = {name: [] for name in ONLINE}
     for row in rows:
         if row.online and row.metric == "first":
-            told = simulated(row, Constants(c.efficiencies, bare)).first_token_seconds
-            delays[row.deployment.engine.name].append(row.value - told)
-    middle = statistics.median(d for of in delays.values() for d in of)
+            waited = simulated(row, Constants(c.efficiencies, bare)).first_token_seconds
+            told[row.deployment.engine.name].append((waited, row.value))
+    everyone = [pair for pairs in told.values() for pair in pairs]
     engines = dict(c.engines)
-    for name, of in delays.items():
-        seconds = max(0.0, statistics.median(of) if of else middle)
-        engines[name] = replace(engines[name], request_seconds=seconds)
+    for name, pairs in told.items():
+        engines[name] = replace(engines[name], request_seconds=_delay(pairs or everyone))
     return Constants(c.efficiencies, engines)
+
+
+def _delay(pairs: Sequence[tuple[float, float]]) -> float:
+    """Seconds that bring waits nearest to those measured, as ratios, in steps of 10 ms."""
+
+    def off(seconds: float) -> float:
+        return sum(abs(math.log((waited + seconds) / value)) for waited, value in pairs)
+
+    return min((n / 100 for n in range(100)), key=off)
 
 
 def _unseen(c: Constants, seen: set[str]) -> Constants:

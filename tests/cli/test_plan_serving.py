@@ -139,3 +139,16 @@ def test_the_frontier_is_drawn(plan: Any, tmp_path: Any) -> None:
     out = tmp_path / "frontier.svg"
     plan("serving", *EIGHT, "--plot", str(out))
     assert "<svg" in out.read_text()[:200]
+
+
+def test_cores_serve_as_one_chip_with_the_memory_given(plan: Any) -> None:
+    small = ("llama-3.1-8b", "--weights", "q4_k_m", "--engine", "llama.cpp", "--memory", "32e9")
+    told = [
+        plan("serving", *small, "--on", cores, "--json").values
+        for cores in ("4xavx2-core", "8xavx2-core")
+    ]
+    assert [one["chips"] for one in told] == [1, 1]
+    few, many = (one["token_seconds"]["value"] for one in told)
+    assert 1.5 < few / many < 2
+    refused = plan("serving", *small[:-2], "--on", "8xavx2-core", code=2)
+    assert "--memory 32e9" in refused.err

@@ -44,7 +44,10 @@ def memory_map(d: Deployment, tokens: int, *, shared_tokens: int = 0) -> MemoryM
         UsageError: If the memory of the chip is not known.
     """
     if d.chip.bytes is None:
-        raise UsageError(f"The memory of {d.chip.name} is not known, so nothing can be placed.")
+        raise UsageError(
+            f"The memory of {d.chip.name} is not known, so nothing can be placed. Give it: "
+            "--memory 32e9."
+        )
     a, share = d.architecture, 1 / (d.cache_ways(sequences=d.tensor_parallel) * d.pipeline)
     weights = d.weight_bytes_per_chip
     own = kv_cache_bytes(a, tokens, bytes_per_value=BYTES[d.cache])

@@ -21,6 +21,7 @@ BYTES: Mapping[str, float] = {
     "int4": 0.5625,
     "q4_k_m": 0.613,
 }
+WITH_TABLES = ("q4_k_m",)  # embedding and head are in that mixture; else they keep 16 bits at least
 # Formats in which activations are quantised too, so that products run at the format's own rate.
 # The others are weight-only: they are widened to 16 bits before they are multiplied.
 MULTIPLIED_IN: Mapping[str, tuple[str, ...]] = {
@@ -93,16 +94,21 @@ class Deployment:
         return (self._expert_bytes / self.data_parallel + self._other_bytes) / group
 
     @property
+    def table_bytes(self) -> float:
+        """Of one weight of the embedding or the output head."""
+        own = BYTES[self.weights]
+        return own if self.weights in WITH_TABLES else max(2.0, own)
+
+    @property
     def _expert_bytes(self) -> float:
         return routed_parameters(self.architecture) * BYTES[self.weights]
 
     @property
     def _other_bytes(self) -> float:
-        """Embedding and head are kept in 16 bits at least by every engine."""
         a = self.architecture
         tables = a.vocabulary * a.width * (2 if a.tied is False else 1)
         others = parameters(a) - routed_parameters(a) - tables
-        return others * BYTES[self.other_weights] + tables * max(2.0, BYTES[self.weights])
+        return others * BYTES[self.other_weights] + tables * self.table_bytes
 
     def cache_ways(self, sequences: float = 1) -> float:
         """Among how many chips of a group the cache of so many sequences is shared out.

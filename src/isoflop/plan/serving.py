@@ -25,10 +25,10 @@ class Efficiencies:
         expert_layer_seconds: Routing and sorting of tokens, per layer with experts and pass.
     """
 
-    bandwidth: float = 0.904
-    slicing: float = 0.136
+    bandwidth: float = 0.901
+    slicing: float = 0.135
     experts: float = 0.146
-    hop_seconds: float = 2.36e-6
+    hop_seconds: float = 2.38e-6
     link: float = 0.8
     expert_layer_seconds: float = 13.8e-6
 
@@ -82,37 +82,25 @@ def prefill(
         cached_tokens: Tokens at the start of each prompt whose keys and values are kept already.
         efficiencies: As fitted, unless said otherwise.
     """
-    new = prompt_tokens - cached_tokens
-    flops = batch * (
-        forward_flops(d.architecture, [prompt_tokens])
-        - (forward_flops(d.architecture, [cached_tokens]) if cached_tokens else 0)
-    )
-    pairs = batch * (
-        attended_pairs(d.architecture, prompt_tokens)
-        - attended_pairs(d.architecture, cached_tokens)
-    )
-    tokens = batch * new
+    a = d.architecture
+    tokens = batch * (prompt_tokens - cached_tokens)
+    pairs = batch * (attended_pairs(a, prompt_tokens) - attended_pairs(a, cached_tokens))
     passes = max(1, math.ceil(tokens / d.engine.chunk))
-    work = _Work(
-        tokens / passes, batch / passes, batch / passes, cached_tokens, pairs / passes, True
+    each = batch / passes
+    one = _pass(
+        d, _Work(tokens / passes, each, each, cached_tokens, pairs / passes, True), efficiencies
     )
-    one = _pass(d, work, efficiencies)
     stages = (passes + d.pipeline - 1) / d.pipeline  # chunks follow each other through the stages
-    return replace(
-        one,
+    read = [forward_flops(a, [length]) for length in (prompt_tokens, cached_tokens)]
+    return Pass(
         seconds=one.seconds * stages,
-        flops=flops,
+        memory_seconds=one.memory_seconds * stages,
+        compute_seconds=one.compute_seconds * stages,
+        traffic_seconds=one.traffic_seconds * stages,
+        link_seconds=one.link_seconds * stages,
+        overhead_seconds=one.overhead_seconds * stages,
+        flops=batch * (read[0] - read[1]),
         bytes=one.bytes * passes,
-        **{
-            name: getattr(one, name) * stages
-            for name in (
-                "memory_seconds",
-                "compute_seconds",
-                "traffic_seconds",
-                "link_seconds",
-                "overhead_seconds",
-            )
-        },
     )
 
 
@@ -174,57 +162,84 @@ class _Work:
     reading: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Seconds to read and to multiply on one chip, FLOPs and bytes of all chips of a group."""
+
+    memory: float = 0.0
+    compute: float = 0.0
+    flops: float = 0.0
+    bytes: float = 0.0
+
+
 def _pass(d: Deployment, w: _Work, e: Efficiencies) -> Pass:
     a, t = d.architecture, d.tensor_parallel
-    bandwidth = d.bandwidth * e.bandwidth * t**-e.slicing
-    products = d.engine.products
-    routed, touched = routed_parameters(a), 0.0
-    others = a.matrix_parameters - routed
-
-    other_bytes = others * BYTES[d.other_weights]
-    head_bytes = a.head_parameters * max(2.0, BYTES[d.weights])
-    memory = (other_bytes + head_bytes) / t / bandwidth
-    compute = 2 * others * w.tokens / t / (d.multiply_rate(d.other_weights) * products)
-    compute += 2 * a.head_parameters * w.heads / t / (d.multiply_rate("bf16") * products)
-    seconds = max(memory, compute)
-    flops = 2 * (others * w.tokens + a.head_parameters * w.heads)
-    if a.experts:
-        share = a.experts.active / a.experts.count
-        together, chips = w.tokens * d.data_parallel, t * d.data_parallel
-        touched = routed * (1 - (1 - share) ** together)
-        reading = touched * BYTES[d.weights] / chips / bandwidth
-        multiplying = 2 * routed * share * together / chips
-        multiplying /= d.multiply_rate(d.weights) * products * e.experts
-        seconds += max(reading, multiplying)
-        memory, compute = memory + reading, compute + multiplying
-        flops += 2 * routed * share * w.tokens
-
-    scoring = attention_flops(a, w.pairs)
-    if a.latent and not w.reading:  # absorbed: scores and values in the rank of the cache
-        scoring = 2.0 * a.heads * (2 * a.latent.kv_rank + a.latent.rope_width) * w.pairs
-    cache = w.sequences * kv_cache_bytes(a, round(w.context), bytes_per_value=BYTES[d.cache])
-    kept = cache / d.cache_ways(w.sequences) / bandwidth
-    scored = scoring / t / (d.multiply_rate("bf16") * products)
-    seconds += max(kept, scored)
-    memory, compute = memory + kept, compute + scored
-    flops += scoring
-
+    parts = (_matrices(d, w, e), _experts(d, w, e), _attention(d, w, e))
     traffic = d.engine.traffic * w.tokens * a.layers * a.width / t / d.bandwidth
     if BYTES[d.weights] < 1 and w.tokens > FEW_TOKENS:
+        others = a.matrix_parameters - routed_parameters(a)
         traffic += d.engine.widening_bytes * others / t / d.bandwidth
     link = _all_reduces(d, w.tokens, e)
     overhead = a.layers * d.engine.layer_seconds + a.expert_layers * e.expert_layer_seconds
     overhead += w.sequences * d.engine.sequence_seconds
     return Pass(
-        seconds=seconds + traffic + link + overhead,
-        memory_seconds=memory,
-        compute_seconds=compute,
+        seconds=sum(max(p.memory, p.compute) for p in parts) + traffic + link + overhead,
+        memory_seconds=sum(p.memory for p in parts),
+        compute_seconds=sum(p.compute for p in parts),
         traffic_seconds=traffic,
         link_seconds=link,
         overhead_seconds=overhead,
-        flops=flops,
-        bytes=other_bytes + head_bytes + touched * BYTES[d.weights] + cache,
+        flops=sum(p.flops for p in parts),
+        bytes=sum(p.bytes for p in parts),
     )
+
+
+def _matrices(d: Deployment, w: _Work, e: Efficiencies) -> _Part:
+    """Everything but routed experts: attention's matrices, feed-forward layers, output head."""
+    a, t = d.architecture, d.tensor_parallel
+    others = a.matrix_parameters - routed_parameters(a)
+    size = others * BYTES[d.other_weights] + a.head_parameters * d.table_bytes
+    body, head = 2.0 * others * w.tokens, 2.0 * a.head_parameters * w.heads
+    products = d.engine.products
+    seconds = body / d.multiply_rate(d.other_weights) + head / d.multiply_rate("bf16")
+    return _Part(size / t / _bandwidth(d, e), seconds / t / products, body + head, size)
+
+
+def _experts(d: Deployment, w: _Work, e: Efficiencies) -> _Part:
+    """Of all groups together, which share them: m tokens meet n (1 - (1 - k/n)^m) of n experts."""
+    a = d.architecture
+    if a.experts is None:
+        return _Part()
+    routed, share = routed_parameters(a), a.experts.active / a.experts.count
+    together, chips = w.tokens * d.data_parallel, d.tensor_parallel * d.data_parallel
+    size = routed * (1 - (1 - share) ** together) * BYTES[d.weights]
+    rate = d.multiply_rate(d.weights) * d.engine.products * e.experts
+    return _Part(
+        memory=size / chips / _bandwidth(d, e),
+        compute=2 * routed * share * together / chips / rate,
+        flops=2 * routed * share * w.tokens,
+        bytes=size,
+    )
+
+
+def _attention(d: Deployment, w: _Work, e: Efficiencies) -> _Part:
+    """Scores and weighted values, and the cache that was kept before."""
+    a = d.architecture
+    flops = attention_flops(a, w.pairs)
+    if a.latent and not w.reading:  # absorbed: scores and values in the rank of the cache
+        flops = 2.0 * a.heads * (2 * a.latent.kv_rank + a.latent.rope_width) * w.pairs
+    size = w.sequences * kv_cache_bytes(a, round(w.context), bytes_per_value=BYTES[d.cache])
+    return _Part(
+        memory=size / d.cache_ways(w.sequences) / _bandwidth(d, e),
+        compute=flops / d.tensor_parallel / (d.multiply_rate("bf16") * d.engine.products),
+        flops=flops,
+        bytes=size,
+    )
+
+
+def _bandwidth(d: Deployment, e: Efficiencies) -> float:
+    """What one of the chips that share a layer reaches."""
+    return d.bandwidth * e.bandwidth * float(d.tensor_parallel**-e.slicing)
 
 
 def _all_reduces(d: Deployment, tokens: float, e: Efficiencies) -> float:

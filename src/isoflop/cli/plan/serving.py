@@ -11,11 +11,12 @@ from isoflop.architecture import Architecture
 from isoflop.cli import options
 from isoflop.cli.plan import serving_tables, show
 from isoflop.errors import UsageError, did_you_mean
+from isoflop.machine import Machine
 from isoflop.plan.deployment import BYTES, Deployment
 from isoflop.plan.engines import ENGINES
-from isoflop.plan.frontier import formats_for, frontier, points
+from isoflop.plan.frontier import Point, formats_for, frontier, points
 from isoflop.plan.queueing import Demand
-from isoflop.plan.service import TARGETS, best, service, ways
+from isoflop.plan.service import TARGETS, Service, best, service, ways
 from isoflop.plan.shape import shape
 from isoflop.quantities import count, seconds
 from isoflop.quantities import rate as rate_of
@@ -38,6 +39,7 @@ READING_TOKENS_PER_SECOND = 238 * 1.3 / 60
 @click.option("--shared", default=0.0, metavar="SHARE", help="Of prompts that is kept (prefix).")
 @click.option("--weights", default="bf16", show_default=True, help="|".join(BYTES))
 @click.option("--cache", default="bf16", show_default=True, help="Format of keys and values.")
+@click.option("--memory", metavar="BYTES", help="Of one chip, or of the machine of cores.")
 @click.option("--tp", type=int, metavar="CHIPS", help="Of one copy.  [default: the best]")
 @click.option("--dp", type=int, metavar="N", help="With --tp: groups that share the experts.")
 @click.option("--drafts", type=int, default=0, metavar="K", help="Tokens drafted for a step,")
@@ -69,6 +71,7 @@ def serving(
     shared: float,
     weights: str,
     cache: str,
+    memory: str | None,
     tp: int | None,
     dp: int | None,
     drafts: int,
@@ -105,38 +108,28 @@ def serving(
         "hidden": hidden,
         "vocabulary": vocabulary,
     }
-    architecture = _architecture(model, params, sizes)
-    machine = catalog.machine(on, grid=grid, power_usage_effectiveness=pue, dollars_per_hour=price)
-    demand = _demand(prompt, output, users, think, rate)
-    target = None if purpose is None else _known(TARGETS, purpose, "purpose")
-    d = Deployment(
-        architecture, machine.accelerator, _known(ENGINES, engine, "engine"), weights, cache
-    )
     if drafts < 0 or not 0 <= accepted <= 1:
         raise UsageError("--drafts is a number of tokens, --accepted a share from 0 to 1.")
-    if tp is None and dp is not None:
-        raise UsageError("--dp needs --tp: the chips of each group.")
-    if tp is None:
-        found = ways(d, machine, demand, load=load, shared=shared)
-        chosen = best(found, target)
-    else:
-        d = replace(d, tensor_parallel=tp, data_parallel=1 if dp is None else dp)
-        chosen = service(d, machine, demand, load=load, shared=shared)
-        found = [chosen]
-    spread = frontier(
-        points(
-            d,
-            machine.count,
-            demand.prompt_tokens,
-            demand.output_tokens,
-            formats=formats_for(d),
-            cached_tokens=demand.prompt_tokens * shared,
-        )
-    )
+    architecture = _architecture(model, params, sizes)
+    machine = catalog.machine(on, grid=grid, power_usage_effectiveness=pue, dollars_per_hour=price)
+    machine = _placed(machine, None if memory is None else count(memory, of="memory"))
+    demand = _demand(prompt, output, users, think, rate)
+    target = None if purpose is None else _known(TARGETS, purpose, "purpose")
+    software = _known(ENGINES, engine, "engine")
+    d = Deployment(architecture, machine.accelerator, software, weights, cache)
+    found = _tried(d, machine, demand, (tp, dp), load=load, shared=shared)
     told = serving_tables.Told(
-        model or "the model", machine, demand, chosen, found, spread, target, purpose,
-        None if api_price is None else _api_price(api_price), (drafts, accepted),
-    )  # fmt: skip
+        model=model or "the model",
+        machine=machine,
+        demand=demand,
+        chosen=best(found, target),
+        tried=found,
+        frontier=_frontier(d, machine, demand, shared),
+        target=target,
+        purpose=purpose,
+        api=None if api_price is None else _api_price(api_price),
+        drafts=(drafts, accepted),
+    )
     if as_json:
         show.print_figures(serving_tables.values(told))
     else:
@@ -145,8 +138,60 @@ def serving(
     if plot is not None:
         from isoflop.cli.plan.plots import serving_frontier
 
-        serving_frontier(serving_tables.plotted(spread), plot)
+        serving_frontier(serving_tables.plotted(told.frontier), plot)
         show.conventions(f"Drawn in {plot}.")
+
+
+def _tried(
+    d: Deployment,
+    machine: Machine,
+    demand: Demand,
+    ways_given: tuple[int | None, int | None],
+    **options: float,
+) -> list[Service]:
+    """The way that was asked for, or one for each number of chips a copy."""
+    tp, dp = ways_given
+    if tp is None and dp is not None:
+        raise UsageError("--dp needs --tp: the chips of each group.")
+    if tp is None:
+        return ways(d, machine, demand, **options)
+    d = replace(d, tensor_parallel=tp, data_parallel=1 if dp is None else dp)
+    return [service(d, machine, demand, **options)]
+
+
+def _frontier(d: Deployment, machine: Machine, demand: Demand, shared: float) -> list[Point]:
+    found = points(
+        d,
+        machine.count,
+        demand.prompt_tokens,
+        demand.output_tokens,
+        formats=formats_for(d),
+        cached_tokens=demand.prompt_tokens * shared,
+    )
+    return frontier(found)
+
+
+def _placed(machine: Machine, memory: float | None) -> Machine:
+    """The machine with this memory; cores that share the host's memory serve as one chip."""
+    chip = machine.accelerator
+    if memory is not None:
+        chip = replace(chip, bytes=memory)
+    if machine.accelerator.bytes is not None or machine.count == 1:
+        return replace(machine, accelerator=chip)
+    cores = machine.count
+
+    def whole(figure: float | None) -> float | None:
+        return None if figure is None else figure * cores
+
+    chip = replace(
+        chip,
+        name=f"({cores} {chip.name})",
+        flops_per_second={name: rate * cores for name, rate in chip.flops_per_second.items()},
+        bytes_per_second=whole(chip.bytes_per_second),
+        watts=whole(chip.watts),
+        dollars_per_hour=whole(chip.dollars_per_hour),
+    )
+    return replace(machine, accelerator=chip, count=1)
 
 
 def _architecture(

@@ -180,7 +180,7 @@ def _speed(t: Told) -> list[tuple[str, show.Figure, show.Unit]]:
     return [
         ("reading a prompt, alone", _pass_estimate(s.reading.seconds), time),
         (
-            f"a step of {s.waiting.sequences:.0f} at once",
+            f"a step of {max(1, s.waiting.sequences):.0f} at once",
             _pass_estimate(s.writing.seconds),
             time,
         ),
