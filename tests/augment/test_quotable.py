@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from isoflop.augment.quotable import MOST_CHARACTERS, quotable, table_heads, titles
 from isoflop.documents import Passage
+from isoflop.search.chunk import embedded_text
 
 
 def passage(text: str, *headings: str) -> Passage:
@@ -49,7 +50,7 @@ def test_a_row_is_read_with_the_head_of_its_own_table() -> None:
         "| tool | price |\n|:--|--:|\n| spade | 31 |\n"
     )
     spans = quotable(passage(text))
-    heads = dict(zip(quotes(text), table_heads(text, spans), strict=True))
+    heads = dict(zip(quotes(text), table_heads(passage(text), spans), strict=True))
     assert {quote: text[slice(*head)] for quote, head in heads.items()} == {
         "| beans | 12 |": "| crop | kg |",
         "| peas | 9 |": "| crop | kg |",
@@ -61,8 +62,49 @@ def test_a_row_is_read_with_the_head_of_its_own_table() -> None:
 @given(st.text(st.sampled_from("a|-: \n"), max_size=400))
 def test_heads_stand_above_their_rows(text: str) -> None:
     spans = quotable(passage(text))
-    for (start, _), (first, last) in zip(spans, table_heads(text, spans), strict=True):
+    for (start, _), (first, last) in zip(spans, table_heads(passage(text), spans), strict=True):
         assert first <= last <= start
+
+
+def test_rows_of_a_sheet_are_read_with_the_heading_that_names_their_columns() -> None:
+    text = (
+        "Built\n\nYear | Buoys\n\n2019 | 112\n2020 | 97\n\nParts\n\nPart | City\n\nHulls | Gdynia\n"
+    )
+    second, third, fourth = (text.index(words) for words in ("Year", "Parts", "Part |"))
+    sheet = Passage(
+        "production.xlsx", 40, 40 + len(text), text, ("Built",),
+        inside=(
+            (40 + second, ("Built", "Year | Buoys")),
+            (40 + third, ("Parts",)),
+            (40 + fourth, ("Parts", "Part | City")),
+        ),
+    )  # fmt: skip
+    spans = quotable(sheet)
+    heads = table_heads(sheet, spans)
+    assert [
+        (text[slice(*row)], text[slice(*head)]) for row, head in zip(spans, heads, strict=True)
+    ] == [
+        ("2019 | 112", "Year | Buoys"),
+        ("2020 | 97", "Year | Buoys"),
+        ("Hulls | Gdynia", "Part | City"),
+    ]
+
+
+def test_every_line_of_csv_is_quoted_alone_and_read_with_the_names_above() -> None:
+    text = "barometer,6,Amadou Keita,0.3 hPa\nhygrometer,9,Amadou Keita,2 %\n"
+    later = Passage("a/b.csv", 90, 90 + len(text), text, ("Sensor | Months | Who | Within",))
+    spans = quotable(later)
+    assert [text[slice(*span)] for span in spans] == text.splitlines()
+    for head in table_heads(later, spans):
+        embedded = embedded_text(later)
+        ahead = len(embedded) - len(text)
+        assert embedded[head[0] + ahead : head[1] + ahead] == "Sensor | Months | Who | Within"
+
+
+def test_the_first_line_of_csv_is_not_quoted() -> None:
+    text = "Sensor,Months\nbarometer,6\n"
+    first = Passage("b.csv", 0, len(text), text, ("Sensor | Months",))
+    assert [text[slice(*span)] for span in quotable(first)] == ["barometer,6"]
 
 
 def test_a_question_is_no_answer() -> None:

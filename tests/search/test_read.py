@@ -123,12 +123,13 @@ def test_html_keeps_the_main_text_and_drops_what_surrounds_it(tmp_path: Path) ->
     )
     read_one = document(tmp_path, "a.html", source)
     assert read_one.text == (
-        "Head\n\nOne bold word.\nNext.\n\n- a\n- b\n\n  x = 1\n  y = 2\n\nk | v\n1 | 2\n\n"
+        "Head\n\nOne bold word.\nNext.\n\n- a\n- b\n\n  x = 1\n  y = 2\n\n"
+        "k | v\n--- | ---\n1 | 2\n\n"
     )
     assert read_one.metadata["title"] == "T & U"
     assert labels(read_one) == [(1, "Head")]
     assert texts(read_one, "code") == ["  x = 1\n  y = 2"]
-    assert texts(read_one, "table") == ["k | v\n1 | 2"]
+    assert texts(read_one, "table") == ["k | v\n--- | ---\n1 | 2"]
 
 
 def test_a_table_that_lays_out_a_page_is_not_a_table(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def _compared_by_token(
     for hit, text, rows, some in zip(hits, texts, read, spans, strict=True):
         ahead = len(text) - len(hit.passage.text)  # headings that are read with it
         starts = [start - ahead for start, _ in encoder.token_offsets(text)]
-        cosine, close = closeness(asked, rows, starts, some, table_heads(hit.passage.text, some))
+        cosine, close = closeness(asked, rows, starts, some, table_heads(hit.passage, some))
         near += [(cosine, *figures) for figures in close]
     lengths = [len(asked), *map(len, read)]
     padded = [-(-length // PADDING) * PADDING for length in lengths]

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator
 
 from isoflop.augment.sentences import Span, sentences, stripped
 from isoflop.documents import Passage
+from isoflop.search.chunk import embedded_text
+from isoflop.search.read.kinds import SHEETS, kind_of_name
 
 # ruff: noqa: RUF001 - the typographer's marks are meant
 
 MOST_CHARACTERS = 600  # of a quote; a longer sentence is cut into pieces
 TITLE_CHARACTERS = 100  # a longer line is no title
-MARKS = "#=-~*^\"'`+:._| \t\n"
 # No list item, no entry ("Telephone: 12"), no table row.
 TITLE = re.compile(r"(?![-*+•]\s|\(?\w{1,3}[.)]\s)[^:|\t\n]*[\w)]")
 BLANK_LINE = re.compile(r"[ \t]*\n[ \t]*\n\s*\S")
@@ -18,6 +19,7 @@ TABLE_RULE = re.compile(r"[ \t]*\n[ \t]*\|?[ :|+-]*--[ :|+-]*$", re.MULTILINE)
 ROWS = re.compile(r"(?:\n[^\n|]*\|[^\n]*)*")
 CLAUSE_END = re.compile(r"[;:,)\]–—|]\s")
 WORD_END = re.compile(r"\s")
+WORD = re.compile(r"[^\W_]+")
 
 
 def quotable(passage: Passage) -> list[Span]:
@@ -29,22 +31,57 @@ def quotable(passage: Passage) -> list[Span]:
     Returns:
         (start, stop) in the passage's text.
     """
-    text, headings = passage.text, {heading.strip(MARKS) for heading in passage.headings}
+    text, sayings = passage.text, {(), *map(_words, _headings(passage))}
     return [
         piece
-        for start, stop in sentences(text)
+        for start, stop in sentences(text, rows=_is_sheet(passage))
         if text[stop - 1] not in "?？"
-        and text[start:stop].strip(MARKS) not in headings | {""}
+        and _words(text[start:stop]) not in sayings
         and not _is_title(text, start, stop)
         for piece in _pieces(text, start, stop)
     ]
 
 
-def table_heads(text: str, spans: Iterable[Span]) -> list[Span]:
+def table_heads(passage: Passage, spans: Iterable[Span]) -> list[Span]:
     """For each stretch the head of the table whose row it is; an empty one where it is none.
 
     A row says little by itself: "| potatoes | 63 |" are kilograms because its head says so.
+
+    Returns:
+        (start, stop) in the passage's text; negative, counted back from it, for the head of a
+        sheet that stands among the headings which are embedded before the text.
     """
+    return _heads_of_sheet(passage, spans) if _is_sheet(passage) else _ruled(passage.text, spans)
+
+
+def _is_sheet(passage: Passage) -> bool:
+    return kind_of_name(passage.document) in SHEETS
+
+
+def _heads_of_sheet(passage: Passage, spans: Iterable[Span]) -> list[Span]:
+    """The names of the columns above each row: a heading within the passage or above it."""
+    text = passage.text
+    within = [
+        (start - passage.start, stripped(text, *_line(text, start - passage.start)))
+        for start, headings in passage.inside
+        if "|" in headings[-1]
+    ]
+    above: Span = (0, 0)
+    if passage.headings and "|" in passage.headings[-1] and embedded_text(passage) != text:
+        above = (-1 - len(passage.headings[-1]), -1)
+    return [
+        next((head for place, head in reversed(within) if place <= start), above)
+        for start, _ in spans
+    ]
+
+
+def _line(text: str, start: int) -> Span:
+    stop = text.find("\n", start)
+    return start, len(text) if stop < 0 else stop
+
+
+def _ruled(text: str, spans: Iterable[Span]) -> list[Span]:
+    """The heads that a rule parts from the rows below."""
     tables = []
     for rule in TABLE_RULE.finditer(text):
         head = stripped(text, text.rfind("\n", 0, rule.start()) + 1, rule.start())
@@ -62,6 +99,17 @@ def titles(passage: Passage) -> str:
     text = passage.text
     own = [text[start:stop] for start, stop in sentences(text) if _is_title(text, start, stop)]
     return "\n".join([*passage.headings, *own])
+
+
+def _headings(passage: Passage) -> Iterator[str]:
+    """The headings above a passage and within it."""
+    yield from passage.headings
+    for _, headings in passage.inside:
+        yield from headings
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(WORD.findall(text))
 
 
 def _is_title(text: str, start: int, stop: int) -> bool:

@@ -66,7 +66,7 @@ INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_]{1,2})*")
 WINDOW = 48  # characters looked at on either side of a stop; longer words are no abbreviations
 
 
-def sentences(text: str) -> list[Span]:
+def sentences(text: str, *, rows: bool = False) -> list[Span]:
     """Spans of the sentences of `text`: in order, apart, none with blanks at its ends.
 
     Together they cover everything but whitespace. A line counts as a sentence of its own when
@@ -75,26 +75,27 @@ def sentences(text: str) -> list[Span]:
 
     Args:
         text: Any text: prose, Markdown, tables, code, one line of 50,000 characters.
+        rows: Whether every line is a row, as in CSV.
 
     Returns:
         (start, stop) for each, with `stop` one past the last character.
     """
     return [
         span
-        for start, stop in _blocks(text)
+        for start, stop in _blocks(text, rows)
         for span in _cut(text, start, stop)
         if span[0] < span[1]
     ]
 
 
-def _blocks(text: str) -> Iterator[Span]:
+def _blocks(text: str, rows: bool) -> Iterator[Span]:
     """Stretches that no sentence crosses: paragraphs, items, rows, lines of code."""
     fenced = False
     paragraph: list[Span] = []
     for start, stop in _lines(text):
         line = text[start:stop]
         fence = FENCE.match(line) is not None
-        if fence or fenced or not line.strip() or _stands_alone(line):
+        if rows or fence or fenced or not line.strip() or _stands_alone(line):
             yield from _joined(text, paragraph)
             paragraph = []
             yield start, stop

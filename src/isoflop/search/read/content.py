@@ -44,6 +44,29 @@ def one_line(text: str, most: int = 300) -> str:
     return folded if len(folded) <= most else folded[: most - 1].rstrip() + "…"
 
 
+def names_columns(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row of a table can be trusted to name its columns.
+
+    Programs mark the first row of every new table as its head, and many tables are lists of
+    "name | value". So there must be two rows below it; its cells (but the corner) must be words,
+    each only once; and there must be three columns, or figures in the second.
+    """
+    first, *others = rows or [[]]
+    names = first if all(first[:1]) else first[1:]
+    return (
+        len(first) > 1
+        and len(others) > 1
+        and len(set(names)) == len(names)
+        and all(any(map(str.isalpha, name)) for name in names)
+        and (len(first) > 2 or all(any(map(str.isdigit, cell)) for cell in _second(others)))
+    )
+
+
+def _second(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The second cells of rows, but for those left empty."""
+    return [row[1] for row in rows if len(row) > 1 and row[1].strip()] or [""]
+
+
 @dataclass(slots=True)
 class Draft:
     """A text in the making: blocks are added at its end, and their spans are remembered."""
@@ -95,14 +118,22 @@ class Draft:
             self._mark(start, "code")
             self.write("\n\n")
 
-    def table(self, rows: Iterable[Sequence[str]]) -> None:
-        """Add rows, a line each, their cells apart by ` | `; rows without text are left out."""
+    def table(self, rows: Iterable[Sequence[str]], *, headed: bool = False) -> None:
+        """Add rows, a line each, their cells apart by ` | `; rows without text are left out.
+
+        Args:
+            rows: Cells of each.
+            headed: Whether the first row names the columns: a rule as in Markdown follows it.
+        """
         self._leave_list()
         start = self.length
         for row in rows:
             cells = [" ".join(cell.split()) for cell in row]
             if any(cells):
+                rule = headed and self.length == start and len(cells) > 1
                 self.write(" | ".join(cells).rstrip(" |") + "\n")
+                if rule:
+                    self.write(" | ".join(["---"] * len(cells)) + "\n")
         if self.length > start:
             self._mark(start, "table", stop=self.length - 1)
             self.write("\n")

@@ -116,7 +116,8 @@ def write(root: LexborNode, draft: Draft) -> None:
             draft.code(node.text())
         elif tag == "table" and entering and _is_data(node):
             flush()
-            draft.table(_rows(node))
+            rows = list(_rows(node))
+            draft.table(rows, headed=len(rows) > 1 and _is_headed(node))
         elif tag in BLOCKS:
             flush(item=_in_item(node, entering))
     flush()
@@ -196,6 +197,12 @@ def _is_data(table: LexborNode) -> bool:
 def _rows(table: LexborNode) -> Iterator[list[str]]:
     for row in table.css("tr"):
         yield [_words(cell) for cell in row.css("td, th")]
+
+
+def _is_headed(table: LexborNode) -> bool:
+    """Whether the first row names the columns: all its cells say so, and there are two or more."""
+    first = table.css_first("tr")
+    return first is not None and first.css_first("td") is None and len(first.css("th")) > 1
 
 
 def _words(node: LexborNode) -> str:

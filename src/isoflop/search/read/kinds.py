@@ -39,6 +39,12 @@ CONTAINERS = {
     "application/x-bzip2": f"{_HERE}.archive:packed_members",
     "application/x-xz": f"{_HERE}.archive:packed_members",
 }
+# Rows and nothing else: where the first names the columns, it is the innermost heading.
+SHEETS = frozenset(
+    kind
+    for kind, reader in READERS.items()
+    if reader.startswith((f"{_HERE}.table:", f"{_HERE}.sheets:"))
+)
 # Decoded, and not parsed.
 RAW = frozenset(("text/plain", "text/csv", "text/tab-separated-values"))
 # Parsed line by line, by a few lines of this package, in time and memory that grow with the

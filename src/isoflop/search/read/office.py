@@ -13,7 +13,7 @@ from lxml import etree  # type: ignore[import-untyped]  # it comes without types
 
 from isoflop.errors import Unreadable
 from isoflop.search.read.archive import open_zip
-from isoflop.search.read.content import Content, Draft
+from isoflop.search.read.content import Content, Draft, names_columns
 
 WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
@@ -87,7 +87,8 @@ class _Body:
             if element.tag == f"{WORD}p":
                 self._paragraph(element)
             elif element.tag == f"{WORD}tbl":
-                self.draft.table(_rows(element))
+                rows = list(_rows(element))
+                self.draft.table(rows, headed=_is_headed(element, rows))
             elif element is parent or element.tag in (
                 f"{WORD}sdt", f"{WORD}sdtContent", f"{WORD}customXml", f"{WORD}ins",
             ):  # fmt: skip
@@ -173,6 +174,12 @@ def _rows(table: etree._Element) -> Iterator[list[str]]:
             " ".join(paragraph_text(paragraph) for paragraph in cell.iter(f"{WORD}p"))
             for cell in row.iter(f"{WORD}tc")
         ]
+
+
+def _is_headed(table: etree._Element, rows: list[list[str]]) -> bool:
+    """Whether the first row is set to come back on every page, or names the columns."""
+    repeated = table.find(f"{WORD}tr/{WORD}trPr/{WORD}tblHeader") is not None
+    return len(rows) > 1 and (repeated or names_columns(rows))
 
 
 def paragraph_text(paragraph: etree._Element) -> str:

@@ -9,7 +9,7 @@ from pptx.enum.shapes import MSO_SHAPE_TYPE
 from pptx.exc import PythonPptxError
 
 from isoflop.errors import Unreadable
-from isoflop.search.read.content import Content, Draft
+from isoflop.search.read.content import Content, Draft, names_columns
 from isoflop.search.read.office import BROKEN, DAMAGED, check_container
 
 # A picture's description of fewer words is a file name or a program's guess.
@@ -72,7 +72,8 @@ def _write_shape(shape: Any, draft: Draft) -> None:
         )
         draft.paragraph("\n".join(filter(str.strip, paragraphs)))
     elif getattr(shape, "has_table", False):
-        draft.table([cell.text for cell in row.cells] for row in shape.table.rows)
+        rows = [[cell.text for cell in row.cells] for row in shape.table.rows]
+        draft.table(rows, headed=shape.table.first_row and names_columns(rows))
     elif getattr(shape, "has_chart", False):
         _write_chart(shape.chart, draft)
     elif shape.shape_type == MSO_SHAPE_TYPE.PICTURE:
@@ -92,4 +93,4 @@ def _write_chart(chart: Any, draft: Draft) -> None:
         for number, category in enumerate(plot.categories):
             cells = [str(one[number]) if number < len(one) else "" for one in values]
             rows.append([str(category), *cells])
-        draft.table(rows)
+        draft.table(rows, headed=True)
