@@ -19,7 +19,7 @@ MEANINGS: Mapping[str, str] = {
     "flops": "c flop flops trainingflop trainingflops trainflop trainflops totalflop totalflops "
     "compute trainingcompute flopbudget flopsbudget",
     "loss": "l loss finalloss valloss validationloss testloss evalloss trainloss trainingloss "
-    "finalvalloss",
+    "finalvalloss smoothedloss",
 }
 
 
