@@ -16,7 +16,7 @@ def test_a_shape_has_the_size_asked_for_within_two_percent(size: float) -> None:
     found = shape(size)
     assert parameters(found) == pytest.approx(size, rel=0.02)
     assert found.width % 32 == 0
-    assert found.hidden % 32 == 0
+    assert found.hidden % (128 if size >= 2e7 else 16) == 0
     assert found.heads % (found.kv_heads or 1) == 0
     assert found.width == found.query_width
     assert found.vocabulary == best_vocabulary(size)

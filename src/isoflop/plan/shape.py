@@ -48,7 +48,7 @@ def shape(parameters: float, *, vocabulary: int | None = None) -> Architecture:
 
     Layers and width keep the ratio of published models of that size; the feed-forward width takes
     up what is left over. Everything is a multiple that matrix units like: width of the head
-    width, hidden of 128 or 256, vocabulary of a power of two unless it is given.
+    width, hidden of 128 or 256 (16 below 2e7), vocabulary of a power of two unless it is given.
 
     Args:
         parameters: In all, embeddings included; 1e6 to 1e13.
@@ -116,7 +116,7 @@ def _rules(parameters: float, vocabulary: int) -> _Rules:
         head_width=128 if wide else 64 if parameters >= 2e7 else 32,
         tied=parameters < TIED_BELOW,
         grouped=parameters >= GROUPED_FROM,
-        hidden_multiple=256 if wide else 128 if parameters >= 2e7 else 32,
+        hidden_multiple=256 if wide else 128 if parameters >= 2e7 else 16,
     )
 
 
