@@ -248,7 +248,7 @@ def _logarithmic(rows: Sequence[Row], key: str, shown: str, title: str) -> dict[
     air = max(1.06, (high / low) ** 0.03)
     low, high = low / air, high * air
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    steps = (1, 2, 5) if last - first <= 3 else (1,)
+    steps = (1, 2, 5) if high < 1e3 * low else (1,)
     every = 1 + (last - first) // 13
     ticks = [step * 10.0**power for power in range(first, last + 1, every) for step in steps]
     return {
