@@ -90,6 +90,7 @@ def test_data_goes_to_stdout_and_the_bill_to_stderr(documents: Path) -> None:
         (("index",), "Missing argument"),
         (("serch", "x"), "Did you mean search"),
         (("search", "--queries", "nothing.jsonl"), "nothing.jsonl cannot be read"),
+        (("search", "x", "--run", "out.trec"), "not for one QUERY"),
         (("plan", "retrieval"), "Give a PATH"),
         (("plan", "retrieval", "--characters", "-1"), "negative"),
     ],
@@ -191,6 +192,8 @@ def test_a_trec_run_has_six_columns_and_ids_relative_to_the_folder(
     [
         ("not json", "line 2 is not JSON"),
         ('{"id": "q1"}', "line 2: expected"),
+        ('{"id": null, "text": "harbour"}', "line 2: expected"),
+        ('{"id": "q2", "text": ["harbour"]}', "line 2: expected"),
         ('{"id": "q1", "text": "again"}', "stands there twice"),
     ],
 )
@@ -204,6 +207,35 @@ def test_a_bad_line_of_queries_is_named(
     )
     assert said in run.stderr
     assert not (tmp_path / "o").exists()
+
+
+def test_queries_may_hold_any_character_and_a_byte_order_mark(
+    documents: Path, tmp_path: Path
+) -> None:
+    queries = tmp_path / "queries.jsonl"
+    queries.write_text('{"id": "q1", "text": "harbour\u2028dredged"}\r\n', encoding="utf-8-sig")
+    run = isoflop("search", "--in", documents, "--queries", queries)
+    assert run.stdout.startswith("q1 Q0 harbour.md#")
+
+
+def test_a_run_is_summed_up_as_json_where_it_goes_to_a_file(
+    documents: Path, tmp_path: Path
+) -> None:
+    queries, run = tmp_path / "queries.jsonl", tmp_path / "out.trec"
+    queries.write_text('{"id": "q1", "text": "harbour"}\n')
+    arguments = ("search", "--in", documents, "--queries", queries)
+    values = in_json(*arguments, "--run", run)
+    assert (values["queries"], values["run"]) == (1, str(run))
+    assert values["bill"]["prompt_tokens"] > 0
+    assert run.read_text().startswith("q1 Q0 ")
+    assert "cannot both go to stdout" in isoflop(*arguments, "--json", code=2).stderr
+
+
+def test_a_run_that_cannot_be_written_is_named(documents: Path, tmp_path: Path) -> None:
+    queries, run = tmp_path / "queries.jsonl", tmp_path / "nowhere" / "out.trec"
+    queries.write_text('{"id": "q1", "text": "harbour"}\n')
+    told = isoflop("search", "--in", documents, "--queries", queries, "--run", run, code=2).stderr
+    assert f"{run} cannot be written: No such file or directory." in told
 
 
 def test_an_interrupted_index_exits_with_130_and_goes_on(documents: Path) -> None:

@@ -57,11 +57,18 @@ def search(
         raise UsageError("Give a QUERY, or a file of them with --queries.")
     if query is not None and not query.strip():
         raise UsageError("The query is empty. Ask with at least one word.")
+    if query is not None and run is not None:
+        raise UsageError("A run is written for --queries FILE, not for one QUERY.")
+    if queries and as_json and run in (None, "-"):
+        raise UsageError("Run and JSON cannot both go to stdout. Name a file: --run FILE.")
     asked = trec.queries(Path(queries)) if queries else []
     index = Index.open(path, into=into, encoder=encoder)
     options.current(index, fixed=fixed, wait=wait)
     if query is None:
-        _evaluate(index, asked, run or "-", k, by, where, unit)
+        bill = _evaluate(index, asked, run or "-", k, by, where, unit)
+        if as_json:
+            print_json({"queries": len(asked), "run": run, "bill": bill.as_dict()})
+        note(f"{len(asked):,} queries; bill: {bill_line(bill)}")
         return
     found = index.find(query, k, by=options.known_way(by), where=where)
     if as_json:
@@ -84,7 +91,8 @@ def _evaluate(
     by: str | None,
     where: tuple[str, ...],
     unit: str,
-) -> None:
+) -> Bill:
+    """Write the run; returns what its queries took."""
     bill, bar = Bill(), Bar()
     way = options.known_way(by) or index.default_way
 
@@ -95,14 +103,17 @@ def _evaluate(
         return found.hits
 
     ranked = trec.passages if unit == "passage" else trec.documents
-    file: IO[str] = click.open_file(run, "w", encoding="utf-8", atomic=run != "-")
+    try:
+        file: IO[str] = click.open_file(run, "w", encoding="utf-8", atomic=run != "-")
+    except OSError as error:
+        raise UsageError(f"{run} cannot be written: {error.strerror}.") from error
     with file:
         for done, (id, text) in enumerate(asked, start=1):
             rows = ranked(hits, text, k)
             file.writelines(line + "\n" for line in trec.run_lines(id, rows, f"isoflop-{way}"))
             bar("asking", done, len(asked))
     bar.close()
-    note(f"{len(asked):,} queries; bill: {bill_line(bill)}")
+    return bill
 
 
 def place(hit: Hit) -> str:

@@ -19,7 +19,7 @@ def queries(file: Path) -> list[tuple[str, str]]:
         UsageError: If the file cannot be read, or a line lacks a field or repeats an id.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from error
     found: dict[str, str] = {}
@@ -40,9 +40,11 @@ def _query(file: Path, number: int, line: str) -> tuple[str, str]:
         row = json.loads(line)
     except ValueError as error:
         raise UsageError(f"{file}, line {number} is not JSON: {error}") from error
-    if not isinstance(row, dict) or "id" not in row or not str(row.get("text", "")).strip():
+    id, text = (row.get("id"), row.get("text")) if isinstance(row, dict) else (None, None)
+    named = isinstance(id, str | int) and str(id).strip()
+    if not named or not isinstance(text, str) or not text.strip():
         raise UsageError(f'{file}, line {number}: expected {{"id": "q1", "text": "..."}}.')
-    return str(row["id"]), str(row["text"])
+    return str(id), text
 
 
 def passages(search: Search, query: str, k: int) -> list[tuple[str, float]]:
