@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Self
 
 from isoflop import catalog
@@ -59,7 +60,8 @@ class _State:
 class Index:
     """An index in its folder: `.isoflop/` beside the documents, or wherever it was put.
 
-    Reading needs no lock and always sees the last published state. `update` takes the lock.
+    Reading needs no lock and always sees the last published state, from any number of threads.
+    `update` takes the lock.
 
     Attributes:
         folder: Of the index.
@@ -70,11 +72,12 @@ class Index:
     folder: Path
     roots: tuple[Path, ...]
     encoder_name: str
-    _truth: Truth | None = field(default=None, repr=False)
+    _idle: list[Truth] = field(default_factory=list, repr=False)  # each for one reader at a time
     _state: _State | None = field(default=None, repr=False)
     _encoder: "Encoder | None" = field(default=None, repr=False)
     _pieces: "Pieces | None" = field(default=None, repr=False)
     _machine: Machine | None = field(default=None, repr=False)
+    _loading: RLock = field(default_factory=RLock, repr=False)
 
     @classmethod
     def open(
@@ -138,12 +141,13 @@ class Index:
     @property
     def encoder(self) -> "Encoder":
         """The encoder, loaded when it is first needed."""
-        if self._encoder is None:
-            from isoflop.search.encode import load
+        with self._loading:
+            if self._encoder is None:
+                from isoflop.search.encode import load
 
-            threads = setting("threads").value
-            self._encoder = load(self.encoder_name, threads=int(threads) if threads else None)
-        return self._encoder
+                threads = setting("threads").value
+                self._encoder = load(self.encoder_name, threads=int(threads) if threads else None)
+            return self._encoder
 
     @property
     def default_way(self) -> Way:
@@ -242,15 +246,21 @@ class Index:
 
     def close(self) -> None:
         """Let go of the files."""
-        if self._truth is not None:
-            self._truth.close()
-        self._truth = self._state = None
+        while self._idle:
+            self._idle.pop().close()
+        self._state = None
 
     @contextmanager
     def _reading(self) -> Iterator[Truth]:
-        if self._truth is None:
-            self._truth = Truth(self.folder)
-        yield self._truth
+        """The truth, opened for this reader alone: another one may be in a transaction."""
+        try:
+            truth = self._idle.pop()
+        except IndexError:
+            truth = Truth(self.folder)
+        try:
+            yield truth
+        finally:
+            self._idle.append(truth)
 
     @contextmanager
     def _snapshot(self) -> Iterator[tuple[Truth, _State]]:
@@ -263,10 +273,11 @@ class Index:
                         raise UsageError(
                             f"No index in {self.folder}. Make one with: isoflop index PATH"
                         )
-                    if self._state is None or self._state.generation != generation:
-                        self._state = _State(generation)
-                    if self._opened(truth, self._state):
-                        yield truth, self._state
+                    state = self._state
+                    if state is None or state.generation != generation:
+                        state = self._state = _State(generation)
+                    if self._opened(truth, state):
+                        yield truth, state
                         return
                 self._state = None  # a writer has published meanwhile: look again
             raise DamagedIndex(f"{self.folder} lacks files of its own. Mend it with: isoflop index")
@@ -304,13 +315,14 @@ class Index:
 
     def _loaded_pieces(self) -> "Pieces":
         """What reranking compares, loaded when it is first needed."""
-        if self._pieces is None:
-            from isoflop.search.encode import checkpoint_folder
-            from isoflop.search.rerank import Pieces
+        with self._loading:
+            if self._pieces is None:
+                from isoflop.search.encode import checkpoint_folder
+                from isoflop.search.rerank import Pieces
 
-            find = partial(checkpoint_folder, self.encoder_name)
-            self._pieces = Pieces.load(self.encoder, find)
-        return self._pieces
+                find = partial(checkpoint_folder, self.encoder_name)
+                self._pieces = Pieces.load(self.encoder, find)
+            return self._pieces
 
     def _same_encoder(self, truth: Truth) -> "Encoder":
         """The encoder, if it is the one that made the vectors."""
