@@ -328,6 +328,14 @@ def test_other_hosts_do_not_get_the_key_that_was_set_for_openai() -> None:
     assert key_for("https://example.org/v1", both) == "b"
 
 
+def test_openai_is_not_contacted_without_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ISOFLOP_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(Missing, match="neither ISOFLOP_API_KEY nor OPENAI_API_KEY is set"):
+        Endpoint("small")
+    assert key_for("http://localhost:11434/v1") == ""
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [

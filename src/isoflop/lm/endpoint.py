@@ -73,7 +73,7 @@ class Endpoint:
         Raises:
             UsageError: If the name is empty, or `base_url` is no http(s) address or holds a
                 password.
-            Missing: If the key cannot be sent in a header.
+            Missing: If the key cannot be sent in a header, or openai.com is named without one.
         """
         if not model.strip():
             raise UsageError("No model is named after 'openai:'. Write openai:NAME.")
@@ -225,9 +225,13 @@ def key_names(base_url: str) -> tuple[str, ...]:
 
     A key for OpenAI is not shown to other machines because an address was typed.
     """
-    host = httpx.URL(base_url).host
-    own = host == "openai.com" or host.endswith(".openai.com") or is_this_machine(base_url)
+    own = _is_openai(base_url) or is_this_machine(base_url)
     return ("ISOFLOP_API_KEY", "OPENAI_API_KEY") if own else ("ISOFLOP_API_KEY",)
+
+
+def _is_openai(base_url: str) -> bool:
+    host = httpx.URL(base_url).host
+    return host == "openai.com" or host.endswith(".openai.com")
 
 
 def key_for(base_url: str, environment: Mapping[str, str] | None = None) -> str:
@@ -235,9 +239,19 @@ def key_for(base_url: str, environment: Mapping[str, str] | None = None) -> str:
 
     `ISOFLOP_API_KEY` goes to whichever host the user names, `OPENAI_API_KEY` to openai.com and to
     this machine only.
+
+    Raises:
+        Missing: If there is none for openai.com, which answers nobody without one.
     """
     found = os.environ if environment is None else environment
-    return next((key for name in key_names(base_url) if (key := found.get(name, "").strip())), "")
+    names = key_names(base_url)
+    key = next((key for name in names if (key := found.get(name, "").strip())), "")
+    if not key and _is_openai(base_url):
+        raise Missing(
+            f"{base_url} wants a key, and neither {' nor '.join(names)} is set.\n"
+            "  Set one, or name another server with --base-url or ISOFLOP_BASE_URL."
+        )
+    return key
 
 
 def _checked(base_url: str) -> str:

@@ -50,6 +50,7 @@ class EndpointEncoder:
 
         Raises:
             EndpointError: If it does not answer, or not with a vector.
+            Missing: If openai.com is named without a key.
         """
         address = base_url or setting("base_url").value or OPENAI
         self._url = f"{str(address).rstrip('/')}/embeddings"
