@@ -1,5 +1,6 @@
 """What is known with a source: machines, models, prices, grids."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
@@ -24,6 +25,9 @@ T = TypeVar("T")
 JOULES_PER_KILOWATT_HOUR = 3.6e6
 # Of a chip's row: how it is found, and from which file of the user's it came.
 _BESIDE = frozenset(("aliases", "cpuinfo", "flag", "file"))
+_TEXTS = frozenset(
+    ("source", "date", "vendor", "evidence", "price_source", "price_date", "price_evidence", "note")
+)
 
 
 def row(name: str, key: str) -> Row:
@@ -36,14 +40,21 @@ def row(name: str, key: str) -> Row:
 
 
 def architecture(model: str) -> Architecture:
-    """The shape of a known model.
+    """The shape of a known model, or of the one that a config.json describes.
+
+    Args:
+        model: A name or alias, or the path of a config.json or of the folder it is in.
 
     Raises:
         UsageError: If there is no such model, the message names the nearest; or if the user's row
-            does not describe one.
+            or file does not describe one.
     """
     if model in table("models"):  # encoders: no output head; TOML has no way to write None
         return _shape(model, {**table("models")[model]["architecture"], "tied": None})
+    if table("architectures").find(model) is None and (path := Path(model)).exists():
+        from isoflop.catalog import configuration  # here, because most models go by name
+
+        return configuration.read(path)
     name, found = find("architectures", model)
     return _shape(name, found.get("architecture", {}))
 
@@ -84,10 +95,23 @@ def accelerator(name: str) -> Accelerator:
     own, found = find("accelerators", name)
     unknown = dict.fromkeys(("bytes_per_second", "bytes", "watts", "dollars_per_hour"))
     figures = {key: value for key, value in found.items() if key not in _BESIDE}
+    if "file" in found:
+        _checked(own, {key: value for key, value in figures.items() if key not in _TEXTS})
     if "dollars_range" in figures:
         low, high = figures["dollars_range"]
         figures["dollars_range"] = (float(low), float(high))
     return _made(Accelerator, {"name": own, **unknown, **figures}, own)
+
+
+def _checked(name: str, figures: Row) -> None:
+    """Refuse what a user wrote for a figure, if it is not a number above zero."""
+    for key, value in figures.items():
+        each = value.values() if isinstance(value, Mapping) else [value]
+        for figure in [part for v in each for part in (v if isinstance(v, list) else [v])]:
+            if isinstance(figure, bool) or not isinstance(figure, int | float):
+                raise UsageError(f"{name}: {key} must be a number, not {figure!r}.")
+            if not 0 < figure < math.inf:
+                raise UsageError(f"{name}: {key} must be more than zero and finite, not {figure}.")
 
 
 def _made(kind: type[T], values: Row, what: str) -> T:
@@ -153,16 +177,17 @@ def this_machine() -> Machine:
 def _placed(
     core: Accelerator, count: int, grid: str | None = None, overhead: float | None = None
 ) -> Machine:
-    name = grid or str(setting("grid").value)
-    place = row("grids", name)
+    name, place = find("grids", grid or str(setting("grid").value))
+    grams = place.get("grams_per_kilowatt_hour")
+    _checked(name, {"grams_per_kilowatt_hour": grams})
     return Machine(
         accelerator=core,
         count=count,
-        grams_co2e_per_joule=place["grams_per_kilowatt_hour"] / JOULES_PER_KILOWATT_HOUR,
+        grams_co2e_per_joule=float(grams or 0) / JOULES_PER_KILOWATT_HOUR,
         power_usage_effectiveness=float(
             overhead or setting("power_usage_effectiveness").value or 1.0
         ),
-        grid=f"{name} {place['date'][:4]}",
+        grid=f"{name} {place.get('year') or place['date'][:4]}",
     )
 
 

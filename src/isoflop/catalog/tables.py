@@ -12,7 +12,7 @@ from isoflop.settings import setting, user_file
 
 Row = Mapping[str, Any]
 
-TABLES = ("accelerators", "architectures", "models", "grids", "prices")
+TABLES = ("accelerators", "architectures", "models", "grids", "prices", "laws", "runs")
 HERE = Path("isoflop-catalog")
 
 # A row begins with a header of one key. Rows are cut out by it and parsed one at a time: a

@@ -15,6 +15,10 @@ COMMANDS = {
     "index": ("isoflop.cli.index:index", "Build or update an index of documents."),
     "search": ("isoflop.cli.search:search", "Ranked passages; TREC runs for evaluation."),
     "plan": ("isoflop.cli.plan:plan", "What it costs, before it is spent."),
+    "catalog": (
+        "isoflop.cli.catalog:catalog",
+        "What is known of chips, models, grids, prices, laws.",
+    ),
     "models": ("isoflop.cli.models:models", "Model files: which are known, which are here."),
     "doctor": ("isoflop.cli.doctor:doctor", "What works on this machine."),
     "config": ("isoflop.cli.config:config", "Settings in force and where they come from."),
