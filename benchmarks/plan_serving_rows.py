@@ -25,26 +25,31 @@ from functools import cache
 
 from benchmarks.facts import facts
 from isoflop import catalog
-from isoflop.architecture import Architecture, Experts, Latent, Recurrent, Window
+from isoflop.architecture import Architecture
 from isoflop.machine import Accelerator
 from isoflop.plan.deployment import Deployment
 from isoflop.plan.engines import ENGINES
 
-# Sizes of models that were never published as weights; hidden is 4 x width where nothing is said.
-# Megatron and GPT: FasterTransformer docs/gpt_guide.md. PaLM: arXiv:2204.02311, table 1.
-_GPT = {"vocabulary": 51200, "biases": True}
-PAPERS = {
-    "GPT-20B": Architecture(44, 6144, 48, 4 * 6144, **_GPT),
-    "Megatron-530B": Architecture(105, 20480, 128, 4 * 20480, **_GPT),
-    "GPT-175B": Architecture(96, 12288, 96, 4 * 12288, **_GPT),
-    "GPT-6.7B": Architecture(32, 4096, 32, 4 * 4096, **_GPT),
-    "kipply-13B": Architecture(40, 5120, 40, 4 * 5120, **_GPT),
-    "PaLM-540B": Architecture(
-        118, 18432, 48, 4 * 18432, 256_000, kv_heads=1, head_width=256, gated=True
-    ),
-    "PaLM-62B": Architecture(
-        64, 8192, 32, 4 * 8192, 256_000, kv_heads=1, head_width=256, gated=True
-    ),
+# The rows' names of models that the catalog knows by others.
+MODELS = {
+    "GPT-20B": "megatron-gpt-20b",
+    "Megatron-530B": "mt-nlg-530b",
+    "GPT-175B": "gpt-3-175b",
+    "GPT-J 6B": "gpt-j-6b",
+    "LLaMA 7B": "llama-7b",
+    "LLaMA 70B": "llama-2-70b",  # there was no other of that size in 2023
+    "DeepSeek-R1": "deepseek-v3",  # the same shape
+    "DeepSeek-R1-NVFP4": "deepseek-v3",
+    "DeepSeek-V3.1-NVFP4": "deepseek-v3",
+    "MiniMax-M2.5": "minimax-m2",
+    "Llama-3.1-8B-Instruct": "llama-3.1-8b",
+    "Qwen3-235B-A22B-FP8": "qwen3-235b-a22b",
+    "Qwen3-32B-NVFP4": "qwen3-32b",
+}
+# Sizes that name no model: FasterTransformer docs/gpt_guide.md, and kipp.ly for the 13B.
+OTHERS = {
+    "GPT-6.7B": Architecture(32, 4096, 32, 4 * 4096, 51200, biases=True),
+    "kipply-13B": Architecture(40, 5120, 40, 4 * 5120, 51200, biases=True),
 }
 CHIPS = {"MI250X (1 GCD)": "mi250x-gcd", "TPUv4": "tpu-v4", "M1 7\u2011Core GPU 8GB": "m1"}
 ENGINE = {
@@ -217,59 +222,7 @@ def _chip(name: str) -> Accelerator:
     return catalog.accelerator(CHIPS.get(name, plain))
 
 
-# The same models as the catalog's, under the names of the rows.
-_LATENT = Latent(1536, 512, 128, 64, 128)
-_MODELS = {
-    "GPT-J 6B": Architecture(28, 4096, 16, 16384, 50400, biases=True, tied=False),
-    "LLaMA 7B": Architecture(32, 4096, 32, 11008, 32000, gated=True, tied=False),
-    "LLaMA 70B": Architecture(80, 8192, 64, 28672, 32000, kv_heads=8, gated=True, tied=False),
-    "Llama-3-70B": Architecture(80, 8192, 64, 28672, 128256, kv_heads=8, gated=True, tied=False),
-    "DeepSeek": Architecture(
-        61, 7168, 128, 18432, 129280, gated=True, tied=False, latent=_LATENT,
-        experts=Experts(256, 8, 2048, 2048, 58),
-    ),
-    "Kimi-K2.5": Architecture(
-        61, 7168, 64, 18432, 163840, gated=True, tied=False, latent=_LATENT,
-        experts=Experts(384, 8, 2048, 2048, 60),
-    ),
-    "GLM-5": Architecture(
-        78, 6144, 64, 12288, 154880, gated=True, tied=False,
-        latent=Latent(2048, 512, 192, 64, 256), experts=Experts(256, 8, 2048, 2048, 75),
-    ),
-    "Qwen3-235B": Architecture(
-        94, 4096, 64, 12288, 151936, kv_heads=4, head_width=128, gated=True, tied=False,
-        experts=Experts(128, 8, 1536),
-    ),
-    "Qwen3-32B": Architecture(
-        64, 5120, 64, 25600, 151936, kv_heads=8, head_width=128, gated=True, tied=False
-    ),
-    "gpt-oss-120b": Architecture(
-        36, 2880, 64, 2880, 201088, kv_heads=8, head_width=64, gated=True, tied=False,
-        experts=Experts(128, 4, 2880), window=Window(128, 18),
-    ),
-    "MiniMax-M2.5": Architecture(
-        62, 3072, 48, 1536, 200064, kv_heads=8, head_width=128, gated=True, tied=False,
-        experts=Experts(256, 8, 1536),
-    ),
-    "Qwen3.5-397B": Architecture(
-        60, 4096, 32, 1024, 248320, kv_heads=2, head_width=256, gated=True, tied=False,
-        experts=Experts(512, 10, 1024, 1024),
-        recurrent=Recurrent(
-            45, 4096 * (2 * 2048 + 2 * 8192 + 128) + 8192 * 4096, 64 * 128 * 128 + 3 * 12288,
-            4 * 64 * 128 * 128,
-        ),
-    ),
-}  # fmt: skip
-_NAMES = {"Llama-2-7B": "LLaMA 7B", "Llama-2-70B": "LLaMA 70B", "Llama-3.1-70B": "Llama-3-70B"}
-
-
 @cache
 def _architecture(model: str) -> Architecture:
     name = model.rpartition("/")[2]
-    if name in PAPERS:
-        return PAPERS[name]
-    if name.startswith("Llama-3") and "8B" in name:
-        return catalog.architecture("llama-3.1-8b")
-    name = _NAMES.get(name, name)
-    (found,) = [known for known in _MODELS if name.startswith(known)]
-    return _MODELS[found]
+    return OTHERS.get(name) or catalog.architecture(MODELS.get(name, name.lower()))

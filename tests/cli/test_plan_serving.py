@@ -106,6 +106,8 @@ def test_conventions_are_told(plan: Any) -> None:
         ((*EIGHT, "--api-price", "cheap"), "0.5/1.5"),
         ((*EIGHT, "--prompt", "-5"), "prompt length"),
         (("--params", "70e9", "--on", "h100-sxm"), "2 x h100-sxm"),
+        (("gpt2", "--on", "h100-sxm", "--prompt", "2000"), "the model holds 1,024"),
+        (("minilm", "--on", "h100-sxm"), "an encoder"),
     ],
 )
 def test_what_cannot_be_is_refused_by_its_own_message(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isoflop import catalog
-from isoflop.architecture import Architecture, Experts
+from isoflop.architecture import Architecture, Experts, Recurrent
 from isoflop.errors import UsageError
 from isoflop.plan.capacity import fewest_chips, memory_map, refuse_if_too_large
 from isoflop.plan.deployment import Deployment
@@ -143,6 +143,14 @@ def test_the_file_of_a_four_bit_llama_3_is_4_9_gb() -> None:
 def test_a_shared_prefix_is_kept_once() -> None:
     d = deployed(catalog.architecture("llama-3.1-8b"), "h100-sxm")
     assert memory_map(d, 2048, shared_tokens=1024).cache_per_sequence == 131_072 * 1024
+
+
+def test_a_state_is_each_sequences_own_whatever_is_shared() -> None:
+    state = Recurrent(layers=32, parameters=10**6, state_values=1000)
+    d = deployed(Architecture(32, 4096, 32, 11008, 32000, gated=True, recurrent=state))
+    for shared in (0, 512):
+        found = memory_map(d, 1024, shared_tokens=shared)
+        assert found.cache_per_sequence == 32 * 1000 * 2
 
 
 def test_keys_of_few_heads_are_copied_to_many_chips() -> None:

@@ -50,9 +50,12 @@ def memory_map(d: Deployment, tokens: int, *, shared_tokens: int = 0) -> MemoryM
         )
     a, share = d.architecture, 1 / (d.cache_ways(sequences=d.tensor_parallel) * d.pipeline)
     weights = d.weight_bytes_per_chip
-    own = kv_cache_bytes(a, tokens, bytes_per_value=BYTES[d.cache])
-    prefix = kv_cache_bytes(a, shared_tokens, bytes_per_value=BYTES[d.cache]) * share
-    each = own * share - prefix
+    width = BYTES[d.cache]
+    # states of recurrent layers are each sequence's own, whatever its first tokens
+    prefix = kv_cache_bytes(a, shared_tokens, bytes_per_value=width)
+    prefix -= kv_cache_bytes(a, 0, bytes_per_value=width)
+    each = (kv_cache_bytes(a, tokens, bytes_per_value=width) - prefix) * share
+    prefix *= share
     reserve = d.chip.bytes * RESERVE_SHARE
     room = d.chip.bytes - reserve - weights - prefix
     return MemoryMap(

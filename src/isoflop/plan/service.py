@@ -139,6 +139,7 @@ def service(
         raise UsageError(f"{shared:g} is not a share of the prompt, from 0 to below 1.")
     kept = demand.prompt_tokens * shared
     tokens = round(demand.prompt_tokens + demand.output_tokens)
+    refuse_what_it_cannot_write(d, tokens)
     refuse_if_too_large(d, tokens)
     copies = machine.count // d.chips
     memory = memory_map(d, tokens, shared_tokens=round(kept))
@@ -179,6 +180,22 @@ def service(
         joules=joules,
         grams_co2e=grid_grams(machine, building),
     )
+
+
+def refuse_what_it_cannot_write(d: Deployment, tokens: int) -> None:
+    """Refuse encoders, and texts longer than the model's published context.
+
+    Raises:
+        UsageError: If the model is one, or the text is.
+    """
+    if d.architecture.tied is None:
+        raise UsageError("This model is an encoder: it has no output head and writes no tokens.")
+    context = d.architecture.context
+    if context is not None and tokens > context:
+        raise UsageError(
+            f"Prompt and answer are {tokens:,} tokens, the model holds {context:,}. Shorten them, "
+            "or choose a model with a longer context."
+        )
 
 
 def ways(d: Deployment, machine: Machine, demand: Demand, **options: float) -> list[Service]:
