@@ -87,6 +87,7 @@ def test_data_goes_to_stdout_and_the_bill_to_stderr(documents: Path) -> None:
         (("search", "x", "--where", "size:*"), "No field called 'size'"),
         (("ask", "x", "--model", "opnai:gpt"), "Did you mean openai"),
         (("index", "nowhere"), "does not exist"),
+        (("index", ".", "--into", "."), "holds the documents. Name another folder"),
         (("index",), "Missing argument"),
         (("serch", "x"), "Did you mean search"),
         (("search", "--queries", "nothing.jsonl"), "nothing.jsonl cannot be read"),
@@ -127,6 +128,14 @@ def test_a_folder_of_unreadable_files_names_each(tmp_path: Path) -> None:
     assert "none of its 2 files could be read" in run.stderr
     found = isoflop("search", "anything", "--in", tmp_path).stderr
     assert f"none of its 2 files could be read. See why: isoflop index {tmp_path}" in found
+
+
+def test_the_padding_among_the_tokens_of_an_index_is_told(documents: Path) -> None:
+    told = isoflop("index", documents, "--into", documents / "a").stderr
+    values = in_json("index", str(documents), "--into", str(documents / "b"))
+    padding = values["bill"]["prompt_tokens"] - values["tokens"]
+    assert 0 < padding < 16 * values["passages"]
+    assert f"read tokens (measured), {padding} of them padding" in told
 
 
 def test_strict_turns_a_refusal_into_exit_code_1(documents: Path) -> None:

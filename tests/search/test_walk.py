@@ -37,6 +37,11 @@ def test_a_found_file_carries_its_size_and_time(tmp_path: Path) -> None:
     assert found.path == tmp_path / "notes/plan.md"
 
 
+def test_the_folder_of_an_index_among_the_documents_is_passed_over(tmp_path: Path) -> None:
+    make(tmp_path, "a.md", "kept/truth.sqlite", "kept/words-1/meta.json", "kept2/b.md")
+    assert ids(tmp_path) == ["a.md", "kept2/b.md"]
+
+
 def test_one_file_is_found_by_itself_even_if_it_is_hidden(tmp_path: Path) -> None:
     make(tmp_path, ".secret.md")
     assert ids(tmp_path / ".secret.md") == [".secret.md"]

@@ -6,7 +6,7 @@ import click
 
 from isoflop.augment.ask import ask as answer_question
 from isoflop.cli import options
-from isoflop.cli.index import tell_refusals
+from isoflop.cli.index import paid, tell_refusals
 from isoflop.cli.output import bill_line, note, print_json, say
 from isoflop.cli.search import hits_json, location
 from isoflop.errors import UsageError
@@ -71,7 +71,7 @@ def ask(
             options.tell_of_nothing(index)
     if update is not None and update.embedded:
         tell_refusals(update.refused)
-        note(f"indexing, paid once: {bill_line(update.bill)}")
+        note(f"indexing, paid once: {paid(update)}")
     note(f"bill: {bill_line(answer.bill)}")
 
 

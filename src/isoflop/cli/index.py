@@ -1,11 +1,16 @@
 """isoflop index: build or update an index."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from isoflop.cli import options
 from isoflop.cli.output import Bar, bill_line, duration, note, print_json
 from isoflop.errors import IsoflopError
 from isoflop.search.index import Index
+
+if TYPE_CHECKING:
+    from isoflop.search.update import Update
 
 SHOWN = 20
 
@@ -44,6 +49,7 @@ def index(
                 "unchanged": update.unchanged,
                 "embedded": update.embedded,
                 "reused": update.reused,
+                "tokens": update.tokens,
                 "refusals": [{"document": n, "reason": r} for n, r in update.refused],
                 "bill": update.bill.as_dict(),
             }
@@ -56,11 +62,18 @@ def index(
             f"in {duration(update.bill.seconds or 0)}"
         )
     tell_refusals(update.refused)
-    note(f"bill: {bill_line(update.bill)}")
+    note(f"bill: {paid(update)}")
     if not counts["documents"]:
         raise IsoflopError(options.nothing(opened.roots[0], counts["files"]))
     if strict and update.refused:
         raise IsoflopError(f"{len(update.refused)} could not be read (--strict).")
+
+
+def paid(update: "Update") -> str:
+    """The bill of an update in one line, with the padding among its tokens."""
+    read = update.bill.prompt_tokens
+    padding = read - update.tokens if read else 0
+    return bill_line(update.bill) + (f", {padding:,.0f} of them padding" if padding else "")
 
 
 def tell_refusals(refused: list[tuple[str, str]]) -> None:

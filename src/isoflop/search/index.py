@@ -111,6 +111,8 @@ class Index:
                 else "Name a folder or a file to index."
             )
         if roots == (folder,):
+            if into is not None and not (folder / NAME).exists():
+                raise UsageError(f"{folder} holds the documents. Name another folder with --into.")
             roots = ()
         return cls(folder, roots, encoder or "")._restored()
 

@@ -12,6 +12,7 @@ from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from isoflop.errors import UsageError
+from isoflop.search.database import NAME
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +57,11 @@ class Rules:
 def walk(root: Path) -> Iterator[Found]:
     """Every file below a folder that may be read, sorted by id.
 
-    Hidden files and folders (among them `.git` and `.isoflop`), whatever a `.gitignore` at any
-    level names, and all symbolic links are passed over. A link that stays inside the folder
-    leads to a file that is found anyway, and one that leaves it must not be followed. The rules
-    of the repository around `root` hold too, unless they ignore `root` itself: then it was named
-    on purpose.
+    Hidden files and folders (among them `.git` and `.isoflop`), folders of an index, whatever a
+    `.gitignore` at any level names, and all symbolic links are passed over. A link that stays inside the
+    folder leads to a file that is found anyway, and one that leaves it must not be followed. The
+    rules of the repository around `root` hold too, unless they ignore `root` itself: then it was
+    named on purpose.
 
     Args:
         root: A folder, or one file, which is then found whatever the rules say.
@@ -108,7 +109,10 @@ def _listed(folder: str, prefix: str, rules: tuple[Rules, ...]) -> list[Listed]:
     except OSError as error:
         log.warning("%s is passed over: %s", folder, error.strerror)
         return []
-    if any(entry.name == ".gitignore" for entry in listing):
+    names = {entry.name for entry in listing}
+    if NAME in names:  # an index, put among the documents with --into
+        return []
+    if ".gitignore" in names:
         rules = (*rules, Rules(prefix, _spec(os.path.join(folder, ".gitignore"))))
     listed = [
         (entry, prefix + entry.name + "/" * entry.is_dir(), rules)
