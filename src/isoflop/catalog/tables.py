@@ -18,7 +18,8 @@ HERE = Path("isoflop-catalog")
 # A row begins with a header of one key. Rows are cut out by it and parsed one at a time: a
 # command that needs one chip does not wait for all of them (79 chips take 9 ms, one 0.2 ms).
 _HEADER = re.compile(r'^\[(?:"([^"\n]+)"|([\w-]+))\]', re.MULTILINE)
-_ALIASES = re.compile(r"^aliases = (\[.*\])", re.MULTILINE)
+_ALIASES = re.compile(r"^aliases = \[(.*)\]", re.MULTILINE)
+_QUOTED = re.compile(r'"([^"]*)"')
 
 
 class Table(Mapping[str, Row]):
@@ -70,7 +71,7 @@ class Table(Mapping[str, Row]):
         found: dict[str, str] = {}
         for name, text in self._texts.items():
             if match := _ALIASES.search(text):
-                found |= {alias.lower(): name for alias in _parsed(match[0])["aliases"]}
+                found |= {alias.lower(): name for alias in _QUOTED.findall(match[1])}
         for name, row in self._added.items():
             found |= {alias.lower(): name for alias in row.get("aliases", [])}
         return found | {name.lower(): name for name in self}
