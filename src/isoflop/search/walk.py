@@ -58,10 +58,10 @@ def walk(root: Path) -> Iterator[Found]:
     """Every file below a folder that may be read, sorted by id.
 
     Hidden files and folders (among them `.git` and `.isoflop`), folders of an index, whatever a
-    `.gitignore` at any level names, and all symbolic links are passed over. A link that stays inside the
-    folder leads to a file that is found anyway, and one that leaves it must not be followed. The
-    rules of the repository around `root` hold too, unless they ignore `root` itself: then it was
-    named on purpose.
+    `.gitignore` at any level names, and all symbolic links are passed over. A link that stays
+    inside the folder leads to a file that is found anyway, and one that leaves it must not be
+    followed. The rules of the repository around `root` hold too, unless they ignore `root` itself:
+    then it was named on purpose.
 
     Args:
         root: A folder, or one file, which is then found whatever the rules say.
