@@ -360,6 +360,12 @@ def test_models_lists_what_is_here() -> None:
     assert models[0]["place"]
 
 
+def test_a_model_that_is_ready_says_where_it_is() -> None:
+    values = in_json("models", "pull", "minilm")
+    assert values["encoder"].startswith("minilm:53aa51172d14:int8")
+    assert (Path(values["place"]) / "model.safetensors").is_file()
+
+
 def test_the_forecast_adds_up(tmp_path: Path) -> None:
     plan = in_json("plan", "retrieval", "--characters", "1e6", "--questions", "10",
                    ISOFLOP_CACHE=str(tmp_path))  # fmt: skip

