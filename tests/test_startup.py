@@ -42,6 +42,8 @@ def modules(*arguments: str) -> set[str]:
         ("--version",),
         ("plan", "--help"),
         ("plan", "training", "--budget", "256 a100-80gb for 30 days"),
+        ("plan", "memory", "llama-3.1-8b", "--on", "8xh100-sxm"),
+        ("plan", "finetuning", "llama-3.1-8b", "--tokens", "1e6", "--on", "h100-sxm"),
         ("plan", "retrieval", "--characters", "1e6"),
         ("plan", "energy", "--on", "8xavx512-core", "--hours", "100"),
         ("plan", "audit", "--params", "1e9", "--tokens", "2e10", "--flops", "1e20"),

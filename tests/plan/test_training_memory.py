@@ -1,7 +1,7 @@
 """Memory while training: the published figures exactly, and what a real PyTorch step allocates."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isoflop.architecture import Architecture, Experts
@@ -96,6 +96,7 @@ def test_zero_divides_over_the_data_parallel_group_only() -> None:
     assert sum(state_bytes(8e9, staged)) == pytest.approx(8e9 / 32 * (6 + 12 / 2))
 
 
+@settings(deadline=None)
 @given(
     microbatch=st.integers(1, 64),
     length=st.integers(1, 8192),
@@ -109,6 +110,7 @@ def test_more_tokens_never_take_less(microbatch: int, length: int, tensor: int) 
     )
 
 
+@settings(deadline=None)
 @given(sharding=st.integers(0, 2))
 def test_each_zero_stage_holds_no_more_than_the_one_before(sharding: int) -> None:
     before = training_memory(SMALL, Layout(8, sharding=sharding), 1024)

@@ -1,5 +1,6 @@
 """From a budget of chips, time, money or FLOPs to the model that it trains best."""
 
+import math
 from dataclasses import dataclass, replace
 
 from isoflop.architecture import Architecture
@@ -110,7 +111,7 @@ def with_chip_seconds(chip_seconds: float, how: How) -> Planned:
     for _ in range(ROUNDS):
         found = with_flops(flops, how)
         ratio = chip_seconds / found.run.chip_seconds.value
-        flops *= ratio
+        flops *= math.sqrt(ratio)  # half a step at a time: layouts change by jumps
         if abs(ratio - 1) < CLOSE:
             break
     tokens = found.split.tokens * chip_seconds / found.run.chip_seconds.value

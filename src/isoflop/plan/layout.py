@@ -151,8 +151,10 @@ def layouts(
 
 
 def _stages(a: Architecture, chips: int) -> Iterator[int]:
+    """Those that divide the layers, and powers of two, whose last stage may hold fewer."""
     for stages in range(1, min(MOST_STAGES, a.layers, chips) + 1):
-        if a.layers % stages == 0 and chips % stages == 0:
+        even = a.layers % stages == 0 or stages & (stages - 1) == 0
+        if even and chips % stages == 0:
             yield stages
 
 
@@ -166,7 +168,7 @@ def _tensors(a: Architecture, chip: Accelerator, chips: int) -> Iterator[int]:
 
 def _interleave(layers: int, stages: int) -> int:
     """As many pieces a stage as its layers divide into, up to 8; none without a pipeline."""
-    if stages == 1:
+    if stages == 1 or layers % stages:
         return 1
     each = layers // stages
     return max(v for v in range(1, MOST_INTERLEAVE + 1) if each % v == 0)

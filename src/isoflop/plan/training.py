@@ -219,7 +219,9 @@ def step(job: Job, fitted: Fitted = FITTED) -> Step:
         max(0.0, _experts(job) - matmul),
         _update(job, fitted),
     )
-    uneven = (layout.pipeline - 1) * head  # all stages wait for the one with the head
+    stages, layers = layout.pipeline, a.layers
+    longest = math.ceil(layers / stages) * stages / layers  # where layers do not divide evenly
+    uneven = (longest - 1) * sum(parts) + (stages - 1) * head  # all wait for the one with the head
     slow = (1 + layout.bubble) * (1 + fitted.jitter * math.log2(nodes(chip, layout.chips)))
     return Step(
         *parts,

@@ -29,6 +29,7 @@ STATES: dict[Optimizer, tuple[float, float, float]] = {
     "sgd": (2, 2, 4),
     "adam-fp32": (4, 4, 8),
 }
+OPTIMIZERS: tuple[Optimizer, ...] = tuple(STATES)
 # What frameworks hold beyond tensors: the CUDA context, libraries and communication buffers
 # (1 to 3.5 GB), and blocks the allocator cannot use (3 to 8 %); EleutherAI, Transformer Math 101
 # (2023-04-18), gives the same ranges.

@@ -9,6 +9,14 @@ PLANS = {
         "isoflop.cli.plan.training:training",
         "What a budget trains: model, tokens, layout, hours, dollars, CO2e.",
     ),
+    "finetuning": (
+        "isoflop.cli.plan.finetuning:finetuning",
+        "Adapting a model: all weights, low-rank factors, or a 4-bit base.",
+    ),
+    "memory": (
+        "isoflop.cli.plan.memory:memory",
+        "What a model takes on a chip, to train it and to serve it.",
+    ),
     "serving": (
         "isoflop.cli.plan.serving:serving",
         "A model on chips, with users: waiting, tokens per second, dollars.",

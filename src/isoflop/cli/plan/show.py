@@ -50,6 +50,13 @@ def carbon(grams: float) -> str:
     return f"{_short(grams, 3)} g"
 
 
+def unit_of_time(seconds: float) -> str:
+    """In hours from an hour on, else minutes or seconds: "33.6 h", "12 min"."""
+    if seconds >= HOUR:
+        return hours(seconds)
+    return per(60, "min")(seconds) if seconds >= 60 else per(1, "s")(seconds)
+
+
 def plain(figure: float) -> str:
     """A bare number with three digits: 1.33e+12 is "1.33T"."""
     for factor, prefix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):

@@ -21,7 +21,8 @@ from isoflop.plan.parallel import Layout
 from isoflop.plan.scaling import isoflop, optimum
 from isoflop.plan.shape import shape
 from isoflop.plan.training import THIS_YEAR
-from isoflop.plan.training_run import OPTIMIZER_NAMES, as_one_device, run_at
+from isoflop.plan.training_memory import OPTIMIZERS
+from isoflop.plan.training_run import as_one_device, run_at
 from isoflop.quantities import count, dollars, seconds
 
 DEFAULT_CHIP = "h100-sxm"
@@ -72,7 +73,7 @@ class Asked:
 @click.option("--length", type=int, default=2048, show_default=True, help="Tokens of a sequence.")
 @click.option("--batch", metavar="N", help="Tokens of a step.  [default: grows with the budget]")
 @click.option("--vocabulary", type=int, metavar="N", help="Tokens of the tokenizer.")
-@click.option("--optimizer", type=click.Choice(OPTIMIZER_NAMES), help="What is kept per parameter.")
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="What is kept per parameter.")
 @click.option("--format", "number_format", metavar="NAME", help="Of products, such as fp8.")
 @click.option("--year", type=int, default=THIS_YEAR, show_default=True, help="Of the software.")
 @click.option("--layout", "written", metavar="LAYOUT", help='Such as "t8 p16 v7 z1 m1 full".')
