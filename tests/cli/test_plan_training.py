@@ -86,6 +86,30 @@ def test_what_makes_no_sense_is_refused_in_its_own_words(  # type: ignore[no-unt
     assert said in plan("training", *arguments, code=2).err
 
 
+def test_a_shape_of_ones_own_is_planned(plan) -> None:  # type: ignore[no-untyped-def]
+    sizes = "layers=32,width=4096,heads=32,hidden=11008,vocabulary=32000,gated=yes,tied=no"
+    found = plan(
+        "training", "--shape", sizes, "--tokens", "1T", "--on", "2048xa100-80gb",
+        "--year", "2023", "--json",
+    ).values  # fmt: skip
+    assert found["parameters"] == 6_738_415_616  # LLaMA 7B, as its checkpoint has
+    # arXiv:2302.13971, table 15: 82,432 GPU-hours
+    assert found["chip_hours"]["low"] < 82432 < found["chip_hours"]["high"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ("layers=32", "describes no model"),
+        ("layers=32,wdth=4096", "Did you mean width"),
+        ("layers=-3,width=64,heads=2,hidden=64", "must be more than zero"),
+        ("layers=two", "is not a layers"),
+    ],
+)
+def test_a_shape_that_is_none_is_refused(plan, sizes: str, said: str) -> None:  # type: ignore[no-untyped-def]
+    assert said in plan("memory", "--shape", sizes, "--on", "h100-sxm", code=2).err
+
+
 def test_memory_is_told_for_training_and_serving(plan) -> None:  # type: ignore[no-untyped-def]
     found = plan("memory", "llama-3.1-8b", "--on", "8xh100-sxm", "--json").values
     assert found["serving"]["weights"]["value"] == pytest.approx(2 * 8_030_261_248 / 8)
@@ -97,7 +121,7 @@ def test_memory_is_told_for_training_and_serving(plan) -> None:  # type: ignore[
 
 
 def test_memory_needs_a_model_and_chips(plan) -> None:  # type: ignore[no-untyped-def]
-    assert "Give a MODEL" in plan("memory", "--on", "t4", code=2).err
+    assert "Give one model" in plan("memory", "--on", "t4", code=2).err
     assert "Say on which chips" in plan("memory", "gpt2", code=2).err
     assert "at least 1" in plan("memory", "gpt2", "--on", "t4", "--batch", "0", code=2).err
 

@@ -6,17 +6,15 @@ from isoflop import catalog
 from isoflop.architecture import Architecture
 from isoflop.cli import options
 from isoflop.cli.output import table
-from isoflop.cli.plan import show
+from isoflop.cli.plan import shapes, show
 from isoflop.errors import UsageError
 from isoflop.estimate import Estimate
 from isoflop.machine import Machine
 from isoflop.plan.flops import parameters
 from isoflop.plan.layout import Choice, fastest
 from isoflop.plan.memory import kv_cache_bytes, weight_bytes
-from isoflop.plan.shape import shape
 from isoflop.plan.training_memory import OPTIMIZERS, RESERVED_BYTES, USABLE_SHARE, Optimizer
 from isoflop.plan.training_run import as_one_device
-from isoflop.quantities import count
 
 GIB = show.per(2**30, "GiB")
 FORMATS = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.5}  # bytes a weight, scales left out
@@ -25,6 +23,7 @@ FORMATS = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.5}  # bytes a weight,
 @click.command()
 @click.argument("model", required=False)
 @click.option("--params", metavar="N", help="Instead of MODEL: a usual shape of that size.")
+@shapes.written
 @show.on
 @click.option("--length", default=2048, show_default=True, help="Tokens of a sequence.")
 @click.option("--batch", default=64, show_default=True, help="Sequences of a step, or served.")
@@ -47,6 +46,7 @@ FORMATS = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.5}  # bytes a weight,
 def memory(
     model: str | None,
     params: str | None,
+    written: str | None,
     on: str | None,
     length: int,
     batch: int,
@@ -58,17 +58,11 @@ def memory(
 
     Serving is shown with weights and key-value cache divided evenly over the chips.
     """
-    if (model is None) == (params is None):
-        raise UsageError("Give a MODEL of the catalog, or its size with --params 7e9.")
+    a = shapes.model(model, params, written)
     if length < 1 or batch < 1:
         raise UsageError("--length and --batch are at least 1.")
     if on is None:
         raise UsageError("Say on which chips: --on 8xh100-sxm.")
-    a = (
-        catalog.architecture(model)
-        if model
-        else shape(count(params or "", of="number of parameters", units=("parameters",)))
-    )
     machine = as_one_device(catalog.machine(on))
     served = _served(a, machine, length, batch, number_format)
     trained, why = _trained(a, machine, length, batch, optimizer)

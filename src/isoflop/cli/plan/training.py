@@ -7,9 +7,8 @@ from typing import Any
 import click
 
 from isoflop import catalog
-from isoflop.architecture import Architecture
 from isoflop.cli import options
-from isoflop.cli.plan import show
+from isoflop.cli.plan import shapes, show
 from isoflop.cli.plan.energy import check as check_energy
 from isoflop.cli.plan.training_tables import as_values, conventions, text
 from isoflop.errors import UsageError
@@ -19,7 +18,6 @@ from isoflop.plan.flops import parameters as counted
 from isoflop.plan.laws import LAWS, law
 from isoflop.plan.parallel import Layout
 from isoflop.plan.scaling import isoflop, optimum
-from isoflop.plan.shape import shape
 from isoflop.plan.training import THIS_YEAR
 from isoflop.plan.training_memory import OPTIMIZERS
 from isoflop.plan.training_run import as_one_device, run_at
@@ -42,19 +40,24 @@ class Asked:
     money: str | None
     parameters: str | None
     model: str | None
+    sizes: str | None
     tokens: str | None
     minutes: float | None
 
     def check(self) -> None:
         """Refuse no budget, two budgets, and halves of one."""
-        model = self.parameters or self.model
+        model = self.parameters or self.model or self.sizes
         ways = [self.budget, self.flops, self.money, model, self.minutes]
         if sum(way is not None for way in ways) != 1:
             raise UsageError(f"Give one budget: {_FORMS}.")
-        if self.parameters and self.model:
-            raise UsageError("--params and --model both say how large it is. Give one of them.")
+        if sum(bool(way) for way in (self.parameters, self.model, self.sizes)) > 1:
+            raise UsageError(
+                "--params, --model, --shape all say how large it is. Give one of them."
+            )
         if self.tokens and not model:
-            raise UsageError("--tokens goes with --params or --model; else the law chooses them.")
+            raise UsageError(
+                "--tokens goes with --params, --model or --shape; else the law chooses them."
+            )
         if self.minutes is not None and self.minutes <= 0:
             raise UsageError(f"--minutes {self.minutes:g}: a time is more than zero.")
 
@@ -65,6 +68,7 @@ class Asked:
 @click.option("--dollars", "money", metavar="N", help="For the chips, such as 2e6.")
 @click.option("--params", metavar="N", help="Size of the model, such as 7e9 or 7B.")
 @click.option("--model", metavar="NAME", help="A model of the catalog instead of a size.")
+@shapes.written
 @click.option("--tokens", metavar="N", help="To train on.  [default: compute-optimal]")
 @click.option("--minutes", type=float, metavar="N", help="On this machine.")
 @show.on
@@ -76,7 +80,7 @@ class Asked:
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="What is kept per parameter.")
 @click.option("--format", "number_format", metavar="NAME", help="Of products, such as fp8.")
 @click.option("--year", type=int, default=THIS_YEAR, show_default=True, help="Of the software.")
-@click.option("--layout", "written", metavar="LAYOUT", help='Such as "t8 p16 v7 z1 m1 full".')
+@click.option("--layout", "divided", metavar="LAYOUT", help='Such as "t8 p16 v7 z1 m1 full".')
 @show.grid
 @show.pue
 @show.price
@@ -88,6 +92,7 @@ def training(
     money: str | None,
     params: str | None,
     model: str | None,
+    written: str | None,
     tokens: str | None,
     minutes: float | None,
     on: str | None,
@@ -99,7 +104,7 @@ def training(
     optimizer: Any,
     number_format: str | None,
     year: int,
-    written: str | None,
+    divided: str | None,
     grid: str | None,
     pue: float | None,
     price: float | None,
@@ -112,7 +117,7 @@ def training(
     machine. Utilisation is not asked for: it is expected from the chip, the shape, the layout and
     what real runs lose.
     """
-    asked = Asked(budget, flops, money, params, model, tokens, minutes)
+    asked = Asked(budget, flops, money, params, model, written, tokens, minutes)
     asked.check()
     law(name)
     check_energy(pue=pue, watts=None, per_kwh=None)
@@ -138,9 +143,9 @@ def training(
         name,
     )
     planned = _planned(asked, how, machine, time)
-    if written:
+    if divided:
         planned = replace(
-            planned, run=run_at(planned.run, _layout(written, planned), number_format, year)
+            planned, run=run_at(planned.run, _layout(divided, planned), number_format, year)
         )
     machine = replace(machine, count=planned.run.chips)
     if plot:
@@ -168,13 +173,10 @@ def _planned(asked: Asked, how: How, machine: Machine, time: float | None) -> Pl
 
 
 def _model(asked: Asked, how: How) -> Planned:
-    made: Architecture
-    if asked.model:
-        made = catalog.architecture(asked.model)
-        size = float(counted(made))
-    else:
-        size = count(asked.parameters or "", of="number of parameters", units=("parameters",))
-        made = shape(size, vocabulary=how.vocabulary)
+    made = shapes.model(asked.model, asked.parameters, asked.sizes, how.vocabulary)
+    size = float(counted(made))
+    if asked.parameters:  # the shape is within 2 % of it
+        size = count(asked.parameters, of="number of parameters", units=("parameters",))
     if asked.tokens:
         read = count(asked.tokens, of="number of tokens", units=("tokens",))
     else:
