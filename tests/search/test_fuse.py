@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoflop.search.fuse import fuse, of_documents, reciprocal_rank_fusion, strangeness
+from isoflop.search.fuse import (
+    document_logits,
+    fuse,
+    of_documents,
+    reciprocal_rank_fusion,
+    strangeness,
+)
 
 RANKING = st.dictionaries(st.integers(0, 30), st.floats(0.01, 50), max_size=20).map(
     lambda scores: sorted(scores.items(), key=lambda row: (-row[1], row[0]))
@@ -17,6 +23,17 @@ def test_logits_of_words_and_vectors_add() -> None:
     ((id, score),) = fuse(words, vectors, 1, strange=2.0)
     assert id == 1
     assert score == pytest.approx(10 + 10.0)
+
+
+def test_context_adds_to_what_it_speaks_for() -> None:
+    words, vectors = [(1, 10.0), (2, 4.0)], [(2, 0.7), (1, 0.5)]
+    assert fuse(words, vectors, 9, context={1: 3.0}) == [(1, 12.5 + 3.0), (2, 15.0)]
+
+
+def test_a_document_of_one_passage_says_nothing_more() -> None:
+    assert document_logits(240, 240) == 0.0
+    assert document_logits(4, 690) == pytest.approx(686 / 690)
+    assert document_logits(0, 0) == 0.0
 
 
 def test_what_a_full_ranking_lacks_gets_its_last_score() -> None:

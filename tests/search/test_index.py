@@ -75,8 +75,9 @@ def test_nothing_changed_means_nothing_is_written(documents: Path, minilm: Encod
     again = index.update()
     assert (again.unchanged, again.embedded, again.reused) == (3, 0, 0)
     files = {path.name: path.stat().st_mtime_ns for path in index.folder.iterdir()}
-    assert {n: t for n, t in files.items() if n.startswith(("words", "vectors"))} == {
-        n: t for n, t in before.items() if n.startswith(("words", "vectors"))
+    derived = ("words", "documents", "vectors")
+    assert {n: t for n, t in files.items() if n.startswith(derived)} == {
+        n: t for n, t in before.items() if n.startswith(derived)
     }
 
 
@@ -228,12 +229,34 @@ def test_an_index_of_an_earlier_format_is_searched_and_updated(
     index.close()
     with sqlite3.connect(index.folder / "truth.sqlite") as database:
         database.execute("UPDATE meta SET value = '1' WHERE key = 'format'")
+        database.execute("DELETE FROM meta WHERE key LIKE 'documents%'")
     database.close()
     assert [hit.passage.id for hit in Index.open(documents).search("harbour")] == before
     updated(documents, minilm)
     with sqlite3.connect(index.folder / "truth.sqlite") as database:
-        assert database.execute("SELECT value FROM meta WHERE key = 'format'").fetchone() == ("2",)
+        assert database.execute("SELECT value FROM meta WHERE key = 'format'").fetchone() == ("3",)
     database.close()
+
+
+PROCEEDINGS = (
+    "Legal proceedings are described here: a supplier claims damages for late orders. " * 12
+)
+
+
+def test_a_passage_is_known_by_the_document_it_is_in(tmp_path: Path, minilm: Encoder) -> None:
+    for name in ("Alder", "Birch"):
+        about = f"{name} Works makes doors, frames and windows of seasoned oak. " * 16
+        (tmp_path / f"{name[0]}.txt").write_text(f"{about}\n\n{PROCEEDINGS}\n")
+    index, _ = updated(tmp_path, minilm)
+    assert index.counts()["passages"] > 2
+    for by in ("fused", "reranked"):
+        for name in ("Alder", "Birch"):
+            hits = index.search(f"What legal proceedings is {name} Works in?", by=by)
+            legal = [hit.passage for hit in hits if hit.passage.text.startswith("Legal")]
+            assert legal[0].document == f"{name[0]}.txt", "only the rest of it says whose they are"
+    (tmp_path / "A.txt").unlink()
+    index.update()
+    assert {hit.passage.document for hit in index.search("Alder legal proceedings")} == {"B.txt"}
 
 
 def test_a_file_that_is_no_index_is_named(documents: Path) -> None:
@@ -244,7 +267,7 @@ def test_a_file_that_is_no_index_is_named(documents: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["remove", "truncate", "scribble"])
-@pytest.mark.parametrize("kind", ["vectors", "words"])
+@pytest.mark.parametrize("kind", ["vectors", "words", "documents"])
 def test_derived_files_are_made_again_when_they_are_damaged(
     documents: Path, minilm: Encoder, kind: str, damage: str
 ) -> None:

@@ -1,6 +1,7 @@
 """isoflop search: ranked passages, and TREC runs for evaluation."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -102,7 +103,8 @@ def _evaluate(
         bill = bill + found.bill
         return found.hits
 
-    ranked = trec.passages if unit == "passage" else trec.documents
+    whole = partial(trec.documents, of=index.counts()["documents"])
+    ranked = trec.passages if unit == "passage" else whole
     try:
         file: IO[str] = click.open_file(run, "w", encoding="utf-8", atomic=run != "-")
     except OSError as error:

@@ -6,12 +6,12 @@ docs/explanation/ranking.md.
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 # A sentence-transformers encoder is trained on softmax(20 * cosine), so 20 * cosine is a logit.
 COSINE_LOGITS = 20.0
 WORDS_LOGITS = 0.25  # of one point of BM25; fitted
-WORDS_LOGITS_RERANKED = 0.25  # the same before `rerank`; fitted with its own constant
 WORD_OR_MARK = re.compile(r"\w+|[^\w\s]")
 
 Row = tuple[int, float]
@@ -31,15 +31,35 @@ def strangeness(query: str, pieces: int) -> float:
     return max(1.0, pieces / max(1, len(WORD_OR_MARK.findall(query))))
 
 
+def document_logits(documents: int, passages: int) -> float:
+    """What one point of BM25 over whole documents weighs for each passage of a document.
+
+    A question names its subject, and what it asks about that. A passage says the second and
+    often leaves the first to the rest of its document: a page of a report seldom says whose.
+    BM25 adds up log-odds, so a point weighs 1, and no constant is fitted; but where a document is
+    but one passage it would say again what the passage has said. So it weighs as much as the
+    share of passages that have another one before them in their document.
+
+    Args:
+        documents: In the index, with at least one passage each.
+        passages: In the index.
+
+    Source:
+        Callan 1994, Passage-level evidence in document retrieval, SIGIR, for the evidence of a
+        passage and of its document together.
+    """
+    return max(0.0, 1 - documents / passages) if passages else 0.0
+
+
 def fuse(
     words: Sequence[Row],
     vectors: Sequence[Row],
     k: int,
     *,
     strange: float = 1.0,
-    words_logits: float = WORDS_LOGITS,
+    context: Mapping[int, float] = MappingProxyType({}),
 ) -> list[Row]:
-    """The k best of two rankings, by 20 * cosine + words_logits * strange**2 * BM25.
+    """The k best of two rankings, by 20 * cosine + 0.25 * strange**2 * BM25, and their context.
 
     A softmax of cosines is what the encoder was trained for, and BM25 adds up log-odds, so both
     are logits of a passage being right, and logits of separate evidence add. What one ranking
@@ -51,7 +71,7 @@ def fuse(
         vectors: (id, cosine), best first, asked for as many rows as words was.
         k: At most so many.
         strange: `strangeness` of the query.
-        words_logits: What one point of BM25 weighs.
+        context: What else speaks for a passage, in logits.
 
     Returns:
         (id, score), best first, ties by id.
@@ -64,9 +84,14 @@ def fuse(
     cosines, points = dict(vectors), dict(words)
     farthest = vectors[-1][1] if vectors else 0.0
     least = words[-1][1] if words and len(words) >= len(vectors) else 0.0
-    weight = words_logits * strange**2
+    weight = WORDS_LOGITS * strange**2
     scores = [
-        (id, COSINE_LOGITS * cosines.get(id, farthest) + weight * points.get(id, least))
+        (
+            id,
+            COSINE_LOGITS * cosines.get(id, farthest)
+            + weight * points.get(id, least)
+            + context.get(id, 0.0),
+        )
         for id in cosines.keys() | points.keys()
     ]
     return sorted(scores, key=lambda row: (-row[1], row[0]))[:k]

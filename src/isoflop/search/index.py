@@ -53,6 +53,7 @@ class _State:
 
     generation: int
     words: "Words | None" = None
+    documents: "Words | None" = None
     vectors: "Vectors | None" = None
 
 
@@ -290,9 +291,11 @@ class Index:
             from isoflop.search.dense import Vectors
             from isoflop.search.lexical import Words
 
-            name = truth.get("vectors")
+            name, documents = truth.get("vectors"), truth.get("documents")
             try:
                 state.vectors = Vectors.open(self.folder / name)
+                # an index of an earlier format has none until it is updated
+                state.documents = Words.open(self.folder / documents) if documents else None
                 state.words = Words.open(self.folder / truth.get("words"))
             except (FileNotFoundError, DamagedIndex):
                 return False
@@ -308,6 +311,7 @@ class Index:
         return Ranking(
             truth,
             state.words,
+            state.documents,
             state.vectors,
             lambda: self._same_encoder(truth),
             self._loaded_pieces,

@@ -1,4 +1,4 @@
-"""BM25 over passages, in a Tantivy index of one folder.
+"""BM25 over passages, or over whole documents, in a Tantivy index of one folder.
 
 Words are folded to plain lower-case letters and cut to their stem by the English rules of
 Porter2 (which helped German questions too: docs/explanation/ranking.md). Scripts that put no
@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -23,6 +23,7 @@ HEAP_BYTES = 64_000_000  # Tantivy writes out a segment whenever so much is wait
 LONGEST_WORD = 64  # bytes; what is longer is a key or a picture in base64
 QUERY_CHARACTERS = 10_000  # of a longer query only so much is read
 BATCH = 1_000  # passages added, or ids deleted, at once
+BATCH_CHARACTERS = 8_000_000  # added at once, or one text alone
 QUERY_TERMS = 64  # of a query with more distinct words, the rarest
 FILTERED_INSIDE = 1_000  # so many allowed ids are looked up by Tantivy; more are sieved after it
 ANALYZER = "isoflop"
@@ -94,10 +95,10 @@ class Words:
             delete: Ids; those that are not there are passed over.
         """
         writer = self._index.writer(HEAP_BYTES, 1)
-        going, coming = iter(delete), iter(add)
+        going = iter(delete)
         while ids := list(islice(going, BATCH)):
             self._delete(writer, ids)
-        while rows := list(islice(coming, BATCH)):
+        for rows in _batches(add):
             self._delete(writer, [id for id, _, _ in rows])
             for id, heading, text in rows:
                 document = tantivy.Document()
@@ -171,6 +172,20 @@ class Words:
         if len(terms) <= QUERY_TERMS:
             return terms
         return sorted(terms, key=lambda term: -_idf(searcher, term))[:QUERY_TERMS]
+
+
+def _batches(rows: Iterable[tuple[int, str, str]]) -> Iterator[list[tuple[int, str, str]]]:
+    """Rows in lists that are bounded in number and in characters."""
+    batch: list[tuple[int, str, str]] = []
+    characters = 0
+    for row in rows:
+        batch.append(row)
+        characters += len(row[2])
+        if len(batch) >= BATCH or characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 def _link(path: Path, link: Path) -> None:

@@ -1,6 +1,6 @@
 """From a query to ranked passage ids, by each way of ranking."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from isoflop.questions import Way
 from isoflop.search.chunk import embedded_text
 from isoflop.search.dense import Vectors
 from isoflop.search.encode import Encoder
-from isoflop.search.fuse import WORDS_LOGITS_RERANKED, fuse, strangeness
+from isoflop.search.fuse import document_logits, fuse, strangeness
 from isoflop.search.lexical import Words
 from isoflop.search.rerank import Pieces, rerank
 from isoflop.search.truth import Truth
@@ -30,13 +30,15 @@ class Ranking:
         self,
         truth: Truth,
         words: Words,
+        documents: Words | None,
         vectors: Vectors,
         encoder: Callable[[], Encoder],
         pieces: Callable[[], Pieces],
         query: str,
         allowed: Sequence[int] | None,
     ) -> None:
-        self.truth, self.words, self.vectors, self.encoder = truth, words, vectors, encoder
+        self.truth, self.vectors, self.encoder = truth, vectors, encoder
+        self.words, self.documents = words, documents
         self.pieces, self.query, self.allowed = pieces, query, allowed
         self.work = Bill()
 
@@ -49,10 +51,10 @@ class Ranking:
         depth = max(DEPTH, 2 * k)
         strange = strangeness(self.query, len(self.encoder().token_offsets(self.query)))
         words, vectors = self._by_words(depth), self._by_vectors(depth)
+        context = self._context({id for id, _ in [*words, *vectors]})
         if way == "fused":
-            return fuse(words, vectors, k, strange=strange)
-        most, weight = max(k, RERANKED), WORDS_LOGITS_RERANKED
-        fused = fuse(words, vectors, most, strange=strange, words_logits=weight)
+            return fuse(words, vectors, k, strange=strange, context=context)
+        fused = fuse(words, vectors, max(k, RERANKED), strange=strange, context=context)
         return self._reranked(fused, generation)[:k]
 
     def _by_words(self, k: int) -> list[tuple[int, float]]:
@@ -65,6 +67,20 @@ class Ranking:
         self.work += Bill.measured(flops=2.0 * len(self.vectors) * encoder.width)
         allowed = None if self.allowed is None else np.asarray(self.allowed, np.int64)
         return self.vectors.search(encoded.vectors[0], k, allowed=allowed, exact=self._exact)
+
+    def _context(self, passages: Collection[int]) -> dict[int, float]:
+        """What the words of its whole document say for each passage, in logits."""
+        if self.documents is None:
+            return {}
+        weight = document_logits(len(self.documents), len(self.words))
+        if not weight:
+            return {}
+        found = self.documents.search(self.query, DEPTH)
+        points, least = dict(found), found[-1][1] if len(found) == DEPTH else 0.0
+        return {
+            passage: weight * points.get(document, least)
+            for passage, document in self.truth.documents_of(passages).items()
+        }
 
     def _reranked(self, fused: list[tuple[int, float]], generation: int) -> list[tuple[int, float]]:
         encoder = self.encoder()

@@ -52,8 +52,8 @@ def passages(search: Search, query: str, k: int) -> list[tuple[str, float]]:
     return [(hit.passage.id, hit.score) for hit in search(query, k)]
 
 
-def documents(search: Search, query: str, k: int) -> list[tuple[str, float]]:
-    """The k best documents, by id, from as many passages as it takes to find k of them.
+def documents(search: Search, query: str, k: int, *, of: int) -> list[tuple[str, float]]:
+    """The k best of `of` documents, by id, from as many passages as it takes to find k of them.
 
     Where scores are logits (fused, reranked) those of a document's passages add up; else a
     document scores as its best passage.
@@ -63,7 +63,7 @@ def documents(search: Search, query: str, k: int) -> list[tuple[str, float]]:
         hits = search(query, depth)
         rows = [(hit.passage.document, hit.score) for hit in hits]
         found = len({document for document, _ in rows})
-        if found >= k or len(hits) < depth:
+        if found >= min(k, of) or len(hits) < depth:
             break
         depth *= 4
     if hits and hits[0].by in LOGITS:

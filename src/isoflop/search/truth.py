@@ -230,6 +230,15 @@ class Truth:
         )
         return array("q", (row[0] for row in rows))
 
+    def dying_documents(self) -> "array[int]":
+        """Documents that the next generation will not hold."""
+        rows = self.database.execute(
+            "SELECT documents.id FROM documents JOIN files ON files.id = documents.file"
+            " WHERE files.died = ? ORDER BY documents.id",
+            (self.generation + 1,),
+        )
+        return array("q", (row[0] for row in rows))
+
     def bury(self) -> None:
         """Delete what no published generation holds any more, and give back its space."""
         with self.transaction():
@@ -276,6 +285,40 @@ class Truth:
             [pattern for _, pattern in clauses],
         )
         return array("q", (row[0] for row in rows))
+
+    def living_documents(self, generation: int, born: int | None = None) -> "array[int]":
+        """Ids of a generation's documents that have passages, in order.
+
+        Args:
+            generation: The generation.
+            born: Only documents of files that were added in this generation.
+        """
+        condition = "" if born is None else f"WHERE files.born = {int(born)}"
+        living = LIVING.replace(":g", str(int(generation)))
+        rows = self.database.execute(
+            f"SELECT DISTINCT documents.id FROM {living} {condition} ORDER BY documents.id"
+        )
+        return array("q", (row[0] for row in rows))
+
+    def documents_of(self, ids: Iterable[int]) -> dict[int, int]:
+        """The document of each of these passages."""
+        marks = ",".join(map(str, map(int, ids)))
+        return dict(
+            self.database.execute(
+                f"SELECT id, document FROM passages WHERE id IN ({marks})"
+            ).fetchall()
+        )
+
+    def document_words(self, ids: Iterable[int]) -> Iterator[tuple[int, str, str]]:
+        """Id, name and whole text of documents, for their index of words."""
+        for id in ids:
+            (name,) = self.database.execute(
+                "SELECT name FROM documents WHERE id = ?", (id,)
+            ).fetchone()
+            rows = self.database.execute(
+                "SELECT text FROM passages WHERE document = ? ORDER BY start", (id,)
+            )
+            yield id, name, "".join(row[0] for row in rows)
 
     def words_of(self, ids: Sequence[int]) -> Iterator[tuple[int, str, str]]:
         """Id, headings and text of passages, for the index of words."""

@@ -36,6 +36,7 @@ RECIPE = "passages 2"  # a new number when the same file would be cut or stored 
 # exceed this share of the living, the words are made anew: an index that was updated often then
 # ranks nearly as a new one, and a deleted passage costs ten times what adding one does.
 MOST_DELETED = 0.1
+WORDS = ("words", "documents")  # what is indexed by words: passages, and whole documents
 OS_ERROR = re.compile(r"os error (\d+)")
 SETTLED_NS = 2_000_000_000  # a file changed this shortly before it was read is looked at again
 
@@ -185,22 +186,22 @@ class Work:
         """Whether the derived files can be opened and hold as much as the truth."""
         try:
             vectors = Vectors.open(self.folder / self.truth.get("vectors", "-"))
-            return len(vectors) == int(self.truth.get("vectors_count", "-1")) and (
-                self._opened_words() is not None
+            return len(vectors) == int(self.truth.get("vectors_count", "-1")) and all(
+                self._opened_words(kind) is not None for kind in WORDS
             )
         except (DamagedIndex, FileNotFoundError):
             return False
 
-    def _opened_words(self) -> Words | None:
+    def _opened_words(self, kind: str) -> Words | None:
         """The published words, if they can be opened and hold as much as they should."""
-        folder = self.folder / self.truth.get("words", "-")
+        folder = self.folder / self.truth.get(kind, "-")
         if not folder.is_dir():
             return None
         try:
             words = Words.open(folder)
         except DamagedIndex:
             return None
-        return words if len(words) == int(self.truth.get("words_count", "-1")) else None
+        return words if len(words) == int(self.truth.get(f"{kind}_count", "-1")) else None
 
     # publishing
 
@@ -209,33 +210,53 @@ class Work:
         truth, following = self.truth, self.truth.generation + 1
         added = truth.living_ids(following, born=following)
         self.progress("ranking", 0, len(added))
-        words, vectors = self.folder / f"words-{following}", self.folder / f"vectors-{following}.i8"
-        words_count, words_deleted = self._write_words(words, following, added)
+        vectors = self.folder / f"vectors-{following}.i8"
+        words = self._write_words(following, added)
+        documents = self._write_document_words(following)
         self._write_vectors(vectors, following, added)
         self.progress("ranking", len(added), len(added))
         truth.publish(
             vectors=vectors.name,
             vectors_count=str(len(Vectors.open(vectors))),
-            words=words.name,
-            words_count=str(words_count),
-            words_deleted=str(words_deleted),
+            **words,
+            **documents,
             encoder=self.encoder_name,
             identity=truth.get("next_identity"),
             made_by=self._made_by(),
             roots=json.dumps([_relative(root, self.folder) for root in self.roots]),
         )
 
-    def _write_words(self, new: Path, following: int, added: Sequence[int]) -> tuple[int, int]:
-        """Write the next generation's words; returns how many passages they hold, and held."""
-        truth, old = self.truth, self.folder / self.truth.get("words", "-")
+    def _write_words(self, following: int, added: Sequence[int]) -> dict[str, str]:
+        """Write the words of the next generation's passages; returns what to publish of them."""
+        truth = self.truth
         living, dying = truth.living_ids(following), truth.dying()
-        deleted = int(truth.get("words_deleted", "0")) + len(dying)
-        if self._opened_words() is None or deleted > MOST_DELETED * len(living):
+        return self._amend_words("words", following, living, added, dying, truth.words_of)
+
+    def _write_document_words(self, following: int) -> dict[str, str]:
+        """The same of whole documents."""
+        truth = self.truth
+        living, dying = truth.living_documents(following), truth.dying_documents()
+        added = truth.living_documents(following, born=following)
+        return self._amend_words("documents", following, living, added, dying, truth.document_words)
+
+    def _amend_words(
+        self,
+        kind: str,
+        following: int,
+        living: Sequence[int],
+        added: Sequence[int],
+        dying: Sequence[int],
+        rows: Callable[[Sequence[int]], Iterator[tuple[int, str, str]]],
+    ) -> dict[str, str]:
+        """Write an index of words from the published one, or anew if that pays."""
+        old, new = self.folder / self.truth.get(kind, "-"), self.folder / f"{kind}-{following}"
+        deleted = int(self.truth.get(f"{kind}_deleted", "0")) + len(dying)
+        if self._opened_words(kind) is None or deleted > MOST_DELETED * len(living):
             words, added, dying, deleted = Words.create(new), living, living[:0], 0
         else:
             words = Words.create(new, old)
-        words.update(truth.words_of(added), dying)
-        return len(words), deleted
+        words.update(rows(added), dying)
+        return {kind: new.name, f"{kind}_count": str(len(words)), f"{kind}_deleted": str(deleted)}
 
     def _write_vectors(self, file: Path, following: int, added: Sequence[int]) -> None:
         truth, old = self.truth, self.folder / self.truth.get("vectors", "-")
@@ -250,8 +271,9 @@ class Work:
 
     def _sweep(self) -> None:
         """Remove derived files of older generations, and those of an update that was broken off."""
-        current = {self.truth.get("words"), self.truth.get("vectors")}
-        for path in [*self.folder.glob("vectors-*"), *self.folder.glob("words-*")]:
+        derived = ("vectors", *WORDS)
+        current = {self.truth.get(kind) for kind in derived}
+        for path in [path for kind in derived for path in self.folder.glob(f"{kind}-*")]:
             if path.name not in current:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
