@@ -37,7 +37,12 @@ from isoflop.search.lexical import Words
 DEPTH = 100
 RERANKED = 20
 DEFAULT = "reranked"
-LOGITS = ("fused", "reranked")  # their scores add up over the passages of a document
+LOGITS = (
+    "fused, words never strange",
+    "fused, passages alone",
+    "fused",
+    "reranked",
+)  # their scores add up over the passages of a document
 CUT = ("chunks", "pdf")  # sets whose documents are longer than a passage
 
 Rows = list[tuple[int, float]]
@@ -45,12 +50,18 @@ Rows = list[tuple[int, float]]
 
 @dataclass(frozen=True)
 class Shelf:
-    """Passages ready to be ranked: what the index would hold."""
+    """Passages ready to be ranked: what the index would hold.
+
+    Attributes:
+        numbers: Of the documents, by name, as `documents` knows them.
+    """
 
     spans: list[Span]
     texts: list[str]
+    numbers: dict[str, int]
     vectors: np.ndarray
     words: Words
+    documents: Words
     encoder: Encoder
     pieces: rerank.Pieces
 
@@ -103,18 +114,21 @@ def _ranked(shelf: Shelf, question: str) -> dict[str, tuple[Rows, float]]:
     vectors = _nearest(shelf, question)
     embedded = time.perf_counter() - start - worded
     strange = fuse.strangeness(question, len(shelf.encoder.token_offsets(question)))
-    fused = fuse.fuse(words, vectors, DEPTH, strange=strange)
+    context = _context(shelf, question, {id for id, _ in [*words, *vectors]})
+    fused = fuse.fuse(words, vectors, DEPTH, strange=strange, context=context)
     whole = time.perf_counter() - start
-    plain = fuse.fuse(words, vectors, DEPTH)
+    plain = fuse.fuse(words, vectors, DEPTH, context=context)
+    alone = fuse.fuse(words, vectors, DEPTH, strange=strange)
     ranks = fuse.reciprocal_rank_fusion([words, vectors], DEPTH)
     start = time.perf_counter()
-    reranked = _reranked(shelf, question, words, vectors, strange)
+    reranked = _reranked(shelf, question, fused[:RERANKED])
     last = whole + time.perf_counter() - start
     return {
         "bm25": (words, worded),
         "dense": (vectors, embedded),
         "reciprocal ranks": (ranks, whole),
         "fused, words never strange": (plain, whole),
+        "fused, passages alone": (alone, whole),
         "fused": (fused, whole),
         "reranked": (reranked, last),
     }
@@ -126,8 +140,16 @@ def _nearest(shelf: Shelf, question: str) -> Rows:
     return [(int(place), float(cosines[place])) for place in best]
 
 
-def _reranked(shelf: Shelf, question: str, words: Rows, vectors: Rows, strange: float) -> Rows:
-    fused = fuse.fuse(words, vectors, RERANKED, strange=strange)
+def _context(shelf: Shelf, question: str, ids: set[int]) -> dict[int, float]:
+    """What whole documents say for their passages, as `isoflop.search.rank` adds it."""
+    if not (weight := fuse.document_logits(len(shelf.documents), len(shelf.words))):
+        return {}
+    found = shelf.documents.search(question, DEPTH)
+    points, least = dict(found), found[-1][1] if len(found) == DEPTH else 0.0
+    return {id: weight * points.get(shelf.numbers[shelf.spans[id][0]], least) for id in ids}
+
+
+def _reranked(shelf: Shelf, question: str, fused: Rows) -> Rows:
     candidates = [(id, score, shelf.texts[id]) for id, score in fused]
     rarity = shelf.words.rarity(question)
     return rerank.rerank(question, candidates, rarity, shelf.encoder, shelf.pieces)
@@ -158,9 +180,12 @@ def _shelf(collection: Collection, encoder: Encoder, pieces: rerank.Pieces, fold
         else:
             spans.append((name, 0, len(text)))
             texts.append(text)
-    words = Words.create(folder)
+    words, documents = Words.create(folder / "words"), Words.create(folder / "documents")
     words.update((place, "", text) for place, text in enumerate(texts))
-    return Shelf(spans, texts, encoder.encode(texts).vectors, words, encoder, pieces)
+    numbers = {name: number for number, name in enumerate(collection.documents)}
+    documents.update((numbers[name], name, text) for name, text in collection.documents.items())
+    vectors = encoder.encode(texts).vectors
+    return Shelf(spans, texts, numbers, vectors, words, documents, encoder, pieces)
 
 
 def _print(name: str, result: dict[str, Any]) -> None:
