@@ -180,6 +180,16 @@ def test_time_is_spent_whole_on_the_best_model() -> None:
     assert again.run.chip_seconds.value == pytest.approx(month, rel=1e-3)
 
 
+def test_a_budget_counts_the_experts_that_a_token_meets() -> None:
+    # DeepSeek-V3, arXiv:2412.19437: 37B of 671B are active; 14.8T tokens
+    sparse = catalog.architecture("deepseek-v3")
+    planned = with_model(
+        sparse, parameters(sparse), 14.8e12, How(catalog.accelerator("h800-sxm"), 2048)
+    )
+    assert planned.flops.value == pytest.approx(6 * 37e9 * 14.8e12, rel=0.03)
+    assert planned.split.loss is None
+
+
 def test_absurd_budgets_are_refused() -> None:
     with pytest.raises(UsageError, match="not one to train a language model with"):
         with_flops(1e40, How(A100))

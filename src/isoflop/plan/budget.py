@@ -7,6 +7,7 @@ from isoflop.architecture import Architecture
 from isoflop.errors import UsageError
 from isoflop.estimate import Estimate
 from isoflop.machine import Accelerator
+from isoflop.plan.flops import active_parameters
 from isoflop.plan.laws import LAWS
 from isoflop.plan.scaling import Split, flat_band, optimum, split
 from isoflop.plan.shape import SMALLEST, shape
@@ -89,12 +90,17 @@ def with_flops(flops: float, how: How) -> Planned:
 
 
 def with_model(architecture: Architecture, parameters: float, tokens: float, how: How) -> Planned:
-    """A model and tokens as given."""
-    law = LAWS[how.law]
-    loss = None if law.surface is None else law.surface.loss(parameters, tokens)
+    """A model and tokens as given.
+
+    With experts, the budget counts what one token meets, and no loss is told: the laws are of
+    dense models.
+    """
+    law, sparse = LAWS[how.law], architecture.experts is not None
+    loss = None if sparse or law.surface is None else law.surface.loss(parameters, tokens)
+    met = active_parameters(architecture) if sparse else parameters
     made = _run(architecture, tokens, how)
-    flops = 6 * parameters * tokens
-    return Planned(Estimate.exact(flops, "assumed"), Split(parameters, tokens, loss), made)
+    flops = Estimate.exact(6 * met * tokens, "assumed")
+    return Planned(flops, Split(parameters, tokens, loss), made)
 
 
 def with_chip_seconds(chip_seconds: float, how: How) -> Planned:

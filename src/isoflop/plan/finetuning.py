@@ -15,7 +15,7 @@ from isoflop.plan.flops import (
 )
 from isoflop.plan.layout import Choice, fastest
 from isoflop.plan.parallel import Layout
-from isoflop.plan.training import Job, step, training_format
+from isoflop.plan.training import THIS_YEAR, Job, step, training_format
 from isoflop.plan.training_memory import STATES, USABLE_SHARE, Memory, training_memory
 from isoflop.plan.training_run import PROCESSOR_FACTOR, RUN_FACTOR, overhead
 
@@ -152,7 +152,7 @@ def finetuning(
     if method != "full":
         each = each * _saved(architecture, choice, length, method, rank)
     factor = PROCESSOR_FACTOR if accelerator.bytes is None else RUN_FACTOR
-    lost = overhead(architecture, accelerator, chips, 2026)
+    lost = overhead(architecture, accelerator, chips, THIS_YEAR)
     taken = each * Estimate.within(lost, factor)
     return Adapted(method, trained, frozen, flops, chips, choice.layout, choice.memory, taken)
 
