@@ -90,6 +90,22 @@ def test_rows_of_a_sheet_are_read_with_the_heading_that_names_their_columns() ->
     ]
 
 
+def test_rows_that_begin_a_passage_are_read_with_the_columns_above_it() -> None:
+    text = "| 1999 | 7 |\n| 2000 | 9 |\n\nThey | sail.\n"
+    later = Passage("a.md", 90, 90 + len(text), text, ("Fleet", "Year | Boats"))
+    embedded, spans = embedded_text(later), quotable(later)
+    ahead = len(embedded) - len(text)
+    heads = [embedded[start + ahead : stop + ahead] for start, stop in table_heads(later, spans)]
+    assert heads == ["Year | Boats", "Year | Boats", ""]
+
+
+def test_a_table_that_begins_a_passage_keeps_its_own_head() -> None:
+    text = "| crop | kg |\n|---|---|\n| peas | 9 |\n"
+    begun = passage(text, "Fleet", "Year | Boats")
+    ((head, stop),) = table_heads(begun, quotable(begun))
+    assert text[head:stop] == "| crop | kg |"
+
+
 def test_every_line_of_csv_is_quoted_alone_and_read_with_the_names_above() -> None:
     text = "barometer,6,Amadou Keita,0.3 hPa\nhygrometer,9,Amadou Keita,2 %\n"
     later = Passage("a/b.csv", 90, 90 + len(text), text, ("Sensor | Months | Who | Within",))

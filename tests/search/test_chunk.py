@@ -164,6 +164,25 @@ def test_a_table_too_long_is_cut_between_its_rows() -> None:
         assert passage.text.endswith("|\n")
 
 
+def test_every_further_passage_of_a_table_carries_the_names_of_its_columns() -> None:
+    rows = "".join(f"| {year} | {year * 7} |\n" for year in range(1900, 2000))
+    document = markdown(f"# Fleet\n\n| Year | Boats |\n|---|--:|\n{rows}\nThey sail.\n")
+    first, *further = passages(document, words, most_tokens=128)
+    assert first.headings == ("Fleet",)
+    assert len(further) == 5
+    assert {passage.headings for passage in further} == {("Fleet", "Year | Boats")}
+    assert all(tokens(passage) <= 128 for passage in (first, *further))
+    last = further[-1]
+    assert last.heading_of(document.text.index("| 1999")) == "Fleet > Year | Boats"
+    assert last.heading_of(document.text.index("They sail.")) == "Fleet"
+
+
+def test_rows_without_names_carry_no_columns() -> None:
+    rows = "".join(f"{year} | {year * 7}\n" for year in range(1900, 2000))
+    table = made(rows, [Span(0, len(rows), "table")])
+    assert {passage.headings for passage in passages(table, words, most_tokens=64)} == {()}
+
+
 def test_every_passage_of_a_csv_carries_its_header() -> None:
     content = read_table(b"name,joules\n" + b"idle,7\n" * 90, "a.csv")
     document = Document("a.csv", content.text, "a.csv", "text/csv", "0", spans=content.spans)

@@ -17,6 +17,7 @@ TITLE = re.compile(r"(?![-*+•]\s|\(?\w{1,3}[.)]\s)[^:|\t\n]*[\w)]")
 BLANK_LINE = re.compile(r"[ \t]*\n[ \t]*\n\s*\S")
 TABLE_RULE = re.compile(r"[ \t]*\n[ \t]*\|?[ :|+-]*--[ :|+-]*$", re.MULTILINE)
 ROWS = re.compile(r"(?:\n[^\n|]*\|[^\n]*)*")
+FIRST_ROWS = re.compile(r"(?:[^\n|]*\|[^\n]*\n?)+")
 CLAUSE_END = re.compile(r"[;:,)\]–—|]\s")
 WORD_END = re.compile(r"\s")
 WORD = re.compile(r"[^\W_]+")
@@ -48,10 +49,10 @@ def table_heads(passage: Passage, spans: Iterable[Span]) -> list[Span]:
     A row says little by itself: "| potatoes | 63 |" are kilograms because its head says so.
 
     Returns:
-        (start, stop) in the passage's text; negative, counted back from it, for the head of a
-        sheet that stands among the headings which are embedded before the text.
+        (start, stop) in the passage's text; negative, counted back from it, for a head that
+        stands among the headings which are embedded before the text.
     """
-    return _heads_of_sheet(passage, spans) if _is_sheet(passage) else _ruled(passage.text, spans)
+    return _heads_of_sheet(passage, spans) if _is_sheet(passage) else _ruled(passage, spans)
 
 
 def _is_sheet(passage: Passage) -> bool:
@@ -66,13 +67,18 @@ def _heads_of_sheet(passage: Passage, spans: Iterable[Span]) -> list[Span]:
         for start, headings in passage.inside
         if "|" in headings[-1]
     ]
-    above: Span = (0, 0)
-    if passage.headings and "|" in passage.headings[-1] and embedded_text(passage) != text:
-        above = (-1 - len(passage.headings[-1]), -1)
+    above = _above(passage)
     return [
         next((head for place, head in reversed(within) if place <= start), above)
         for start, _ in spans
     ]
+
+
+def _above(passage: Passage) -> Span:
+    """The innermost heading before the embedded text, where it names columns; else nothing."""
+    if passage.headings and "|" in passage.headings[-1] and embedded_text(passage) != passage.text:
+        return -1 - len(passage.headings[-1]), -1
+    return 0, 0
 
 
 def _line(text: str, start: int) -> Span:
@@ -80,14 +86,17 @@ def _line(text: str, start: int) -> Span:
     return start, len(text) if stop < 0 else stop
 
 
-def _ruled(text: str, spans: Iterable[Span]) -> list[Span]:
-    """The heads that a rule parts from the rows below."""
+def _ruled(passage: Passage, spans: Iterable[Span]) -> list[Span]:
+    """The heads that a rule parts from the rows below, or that a passage inherits for its first."""
+    text = passage.text
     tables = []
     for rule in TABLE_RULE.finditer(text):
         head = stripped(text, text.rfind("\n", 0, rule.start()) + 1, rule.start())
         if "|" in text[slice(*head)] and "|" in rule[0]:
             last = ROWS.match(text, rule.end())
             tables.append((head, rule.end(), last.end() if last else rule.end()))
+    if begun := FIRST_ROWS.match(text):  # last: a table that begins here has a head of its own
+        tables.append((_above(passage), 0, begun.end()))
     return [
         next((head for head, first, last in tables if first <= start < last), (0, 0))
         for start, _ in spans

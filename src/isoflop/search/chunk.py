@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from isoflop.documents import Document, Passage
+from isoflop.search.read.content import one_line
 
 Offsets = Callable[[str], Sequence[tuple[int, int]]]
 
@@ -150,8 +151,16 @@ class _Cutter:
             line += self.text.count("\n", counted, start)
             counted = start
             text = self.text[start:stop]
-            inside = self._inside(start, stop)
+            inside = (*self._past_table(start, stop, headings), *self._inside(start, stop))
             yield Passage(self.document.id, start, stop, text, headings, page, line, inside)
+
+    def _past_table(
+        self, start: int, stop: int, headings: tuple[str, ...]
+    ) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Where the table ends within whose rows a passage begins: its columns end there too."""
+        block = self._block_around(start)
+        if block and block[1] < stop and self._columns(start):
+            yield block[1], headings[:-1]
 
     def _inside(self, start: int, stop: int) -> tuple[tuple[int, tuple[str, ...]], ...]:
         """The headings that begin within a passage, each with those above it."""
@@ -203,7 +212,19 @@ class _Cutter:
             shown, room = self._room(headings, start)
             stop = self._end(start, section.stop, room)
             yield start, stop, shown, section.page
-            start, headings = stop, section.headings
+            start, headings = stop, (*section.headings, *self._columns(stop))
+
+    def _columns(self, position: int) -> tuple[str, ...]:
+        """The names of the columns, where a cut divides a table that has them: a heading more."""
+        block = self._block_around(position)
+        if block is None:
+            return ()
+        first = self.text.find("\n", *block)
+        second = self.text.find("\n", first + 1, position)
+        head, rule = self.text[block[0] : first].strip("| \t"), self.text[first:second]
+        if first < 0 or second < 0 or "|" not in head or "-" not in rule or rule.strip("|:- \t\n"):
+            return ()
+        return (one_line(" | ".join(cell.strip() for cell in head.split("|"))),)
 
     def _room(self, headings: tuple[str, ...], start: int) -> tuple[tuple[str, ...], int]:
         """The headings as they are shown, and the tokens they leave for the text at `start`."""

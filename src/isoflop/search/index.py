@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -256,10 +256,10 @@ class Index:
     @contextmanager
     def _reading(self) -> Iterator[Truth]:
         """The truth, opened for this reader alone: another one may be in a transaction."""
-        try:
+        truth = None
+        with suppress(IndexError):  # not asked before: another thread may take the last one
             truth = self._idle.pop()
-        except IndexError:
-            truth = Truth(self.folder)
+        truth = truth or Truth(self.folder)
         try:
             yield truth
         finally:
