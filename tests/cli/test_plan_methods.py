@@ -12,7 +12,7 @@ def test_every_method_has_a_row_or_a_reason(plan: Any) -> None:
     told = plan("methods", *SMALL, "--questions", "1000/day")
     for name in ("closed book", "long context", "groups", "retrieval", "fine-tuning", "agent"):
         assert name in told.out
-    assert "fine-tuning, full: cannot be, training takes about" in told.out
+    assert "fine-tuning, full: cannot be, Nothing fits on" in told.out
     for word in ("bf16", "vllm", "batch 1", "causal", "PUE", "an hour", "idle hours"):
         assert word in told.err
 

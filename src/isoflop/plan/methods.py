@@ -10,30 +10,18 @@ from typing import Literal
 
 from isoflop import catalog
 from isoflop.bill import Bill
+from isoflop.errors import UsageError
 from isoflop.estimate import Estimate
 from isoflop.machine import Machine
 from isoflop.plan.copies import CannotHold, copy_of
 from isoflop.plan.energy import answer_joules, energy
-from isoflop.plan.flops import (
-    attended_pairs,
-    attention_flops,
-    forward_flops,
-    matmul_parameters,
-    parameters,
-    training_flops_per_token,
-)
+from isoflop.plan.finetuning import finetuning
+from isoflop.plan.flops import forward_flops
 from isoflop.plan.price import grams_co2e
 from isoflop.plan.serving import decode_step, prefill
+from isoflop.plan.training_run import as_one_device
 from isoflop.workload import Workload
 
-# Share of the dense peak that fine-tuning reaches on one node: the middle of the 0.25 to 0.45 that
-# whole runs reach (benchmarks.plan_audit); assumed.
-TUNING_SHARE_OF_PEAK = 0.35
-TUNING_LENGTH = 2048  # tokens of a sequence
-LORA_RANK = 16
-# Bytes for each parameter that is trained: weight, gradient, two moments and a master copy (mixed
-# precision with Adam); and for each that is frozen: the weight alone. Activations come on top.
-TRAINED_BYTES, FROZEN_BYTES, ACTIVATION_SHARE = 16, 2, 1.2
 ENCODER_SHARE_OF_PEAK = 0.3  # as in plan.retrieval, where no trial was run
 Figure = Literal["flops", "seconds", "joules", "dollars", "grams_co2e"]
 # 80 % intervals, as factors to either side: counts differ by what is left out (norms, softmax);
@@ -117,25 +105,13 @@ def retrieval(w: Workload) -> Costs:
 
 
 def lora(w: Workload) -> Costs:
-    """Low-rank matrices beside frozen weights are trained on the corpus; then as closed book.
-
-    Weights that stay frozen need no gradient of their own: 4 rather than 6 FLOPs each.
-    """
-    a = w.architecture
-    trained = LORA_RANK * a.layers * (6 * a.width + 2 * a.query_width + 2 * a.kv_width)
-    frozen = matmul_parameters(a)
-    attention = 3 * attention_flops(a, attended_pairs(a, TUNING_LENGTH)) / TUNING_LENGTH
-    each_token = 4.0 * frozen + 6.0 * trained + attention
-    _tunable(w, parameters(a) * FROZEN_BYTES + trained * TRAINED_BYTES)
-    return Costs(_tuning(w, each_token), _reply(w, w.asked_tokens), _chips(w, w.asked_tokens))
+    """Low-rank matrices beside frozen weights are trained on the corpus; then as closed book."""
+    return Costs(_tuning(w, "lora"), _reply(w, w.asked_tokens), _chips(w, w.asked_tokens))
 
 
 def full_finetuning(w: Workload) -> Costs:
     """All weights are trained on the corpus; then as closed book."""
-    a = w.architecture
-    _tunable(w, parameters(a) * TRAINED_BYTES)
-    each_token = training_flops_per_token(a, TUNING_LENGTH)
-    return Costs(_tuning(w, each_token), _reply(w, w.asked_tokens), _chips(w, w.asked_tokens))
+    return Costs(_tuning(w, "full"), _reply(w, w.asked_tokens), _chips(w, w.asked_tokens))
 
 
 def agent(w: Workload) -> Costs:
@@ -304,11 +280,17 @@ def _encoded(w: Workload, flops: float, tokens: float) -> Bill:
     return _worked(w.machine, seconds, flops=flops, prompt_tokens=tokens)
 
 
-def _tuning(w: Workload, flops_per_token: float) -> Bill:
-    tokens = w.epochs * w.corpus_tokens
-    flops = tokens * flops_per_token
-    seconds = flops / (TUNING_SHARE_OF_PEAK * _peak(w.machine))
-    return _worked(w.machine, seconds, flops=flops, prompt_tokens=tokens)
+def _tuning(w: Workload, how: Literal["lora", "full"]) -> Bill:
+    """Reading the corpus so often, as plan.finetuning forecasts it on the whole machine."""
+    tokens, machine = w.epochs * w.corpus_tokens, as_one_device(w.machine)
+    if tokens == 0:
+        return Bill()
+    try:
+        found = finetuning(w.architecture, tokens, machine.accelerator, machine.count, method=how)
+    except UsageError as reason:  # no layout fits; what to do next is about another command
+        raise CannotHold(str(reason).partition(". ")[0]) from None
+    seconds = found.seconds.value
+    return _worked(w.machine, seconds, flops=found.flops, prompt_tokens=tokens)
 
 
 def _worked(machine: Machine, seconds: float, *, flops: float, prompt_tokens: float) -> Bill:
@@ -334,15 +316,3 @@ def _within_context(w: Workload, tokens: float) -> None:
     longest = w.architecture.context
     if longest is not None and tokens > longest:
         raise CannotHold(f"{tokens:,.0f} tokens; the model holds {longest:,}")
-
-
-def _tunable(w: Workload, needed: float) -> None:
-    memory = w.machine.accelerator.bytes
-    if memory is None:
-        return
-    if needed * ACTIVATION_SHARE > memory * w.machine.count:
-        raise CannotHold(
-            f"training takes about {needed * ACTIVATION_SHARE / 1e9:,.0f} GB; "
-            f"{w.machine.count} x {w.machine.accelerator.name} have "
-            f"{memory * w.machine.count / 1e9:,.0f}"
-        )

@@ -233,7 +233,7 @@ def _conventions(w: Workload, model: str) -> None:
         "machine it occupies, and energy of machines kept ready; idle hours of a rented machine "
         "come on top.",
         f"{w.asked_tokens:g} tokens asked, {w.answer_tokens:g} written, {w.passages:g} passages of "
-        f"{w.passage_tokens:g}, agent of {w.steps:g} steps, {w.epochs:g} epochs of fine-tuning at "
-        f"35 % MFU, {w.cache_hits:.0%} of prefixes still kept.",
+        f"{w.passage_tokens:g}, agent of {w.steps:g} steps, {w.epochs:g} epochs of fine-tuning, "
+        f"{w.cache_hits:.0%} of prefixes still kept.",
         f"Grid {machine.grid}, PUE {machine.power_usage_effectiveness:g}. Intervals are in --json.",
     )
