@@ -12,6 +12,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from benchmarks.machine import ROOT
@@ -92,25 +93,30 @@ def within(errors: Sequence[float], size: float = WITHIN) -> float:
 
 
 def make() -> None:
-    """Fit without each group, and keep the errors."""
+    """Fit without each group, and keep the errors; the rows themselves are not kept."""
     rows = [*static_rows(), *online_rows()]
-    measured: dict[str, Any] = {
-        "constants": _fingerprint(),
-        "rows": [
-            {
-                "model": row.model, **row.groups, "online": row.online, "metric": row.metric,
-                "batch": row.batch, "prompt": row.prompt, "output": row.output,
-                "chips": row.deployment.chips, "weights": row.deployment.weights,
-                "measured": row.value, "source": row.source,
-            }
-            for row in rows
-        ],
-        "errors": {"in force": _errors(rows, IN_FORCE)},
-    }  # fmt: skip
+    errors = {"in force": _errors(rows, IN_FORCE)}
     for group in GROUPS:
-        measured["errors"][f"{group} out"] = left_out(rows, group)
-    rounded = {name: [round(e, 4) for e in of] for name, of in measured["errors"].items()}
-    RESULTS.write_text(json.dumps({**measured, "errors": rounded}, indent=1) + "\n")
+        errors[f"{group} out"] = left_out(rows, group)
+    kept = {
+        "date": date.today().isoformat(),
+        "constants": _fingerprint(),
+        "rows": len(rows),
+        "groups": {group: _by_group(rows, group, errors[f"{group} out"]) for group in GROUPS},
+        "errors": {name: [round(e, 4) for e in of] for name, of in errors.items()},
+    }
+    lines = ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in kept.items())
+    RESULTS.write_text("{\n" + lines + "\n}\n")
+
+
+def _by_group(rows: Sequence[Measured], group: str, errors: Sequence[float]) -> dict[str, Any]:
+    """Rows and median error of each chip, model or engine when it was left out."""
+    parts: dict[str, list[float]] = defaultdict(list)
+    for row, error_of_row in zip(rows, errors, strict=True):
+        parts[row.groups[group]].append(error_of_row)
+    return {
+        name: {"rows": len(of), "median": round(median_size(of), 4)} for name, of in parts.items()
+    }
 
 
 def table() -> str:
@@ -166,7 +172,7 @@ def _kept(rows: int) -> dict[str, list[float]]:
     if not RESULTS.is_file():
         return {}
     saved = json.loads(RESULTS.read_text())
-    if saved["constants"] != _fingerprint() or len(saved["rows"]) != rows:
+    if saved["constants"] != _fingerprint() or saved["rows"] != rows:
         raise SystemExit(f"{RESULTS} is of other constants: run python -m benchmarks.plan_serving.")
     return {name: of for name, of in saved["errors"].items() if name != "in force"}
 

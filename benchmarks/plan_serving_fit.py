@@ -53,7 +53,12 @@ ENGINE_SHARED = (
     ("sequence_seconds", 5e-6, 1.0),  # of the online engines
 )
 LAYER_SECONDS = ("layer_seconds", 80e-6, 0.7)  # some ten kernels of a few microseconds
-UNFUSED = (("traffic", 300.0, 0.7), ("widening_bytes", 4.6, 0.5), ("products", 0.75, 0.3))
+UNFUSED = (
+    ("most_bytes_per_second", 1.2e12, 0.3),
+    ("traffic", 300.0, 0.7),
+    ("widening_bytes", 4.6, 0.5),
+    ("products", 0.75, 0.3),
+)
 
 
 def names() -> list[tuple[str, str, float, float]]:

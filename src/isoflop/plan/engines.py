@@ -1,5 +1,6 @@
 """Engines that serve models: what each adds to the chip's own time."""
 
+import math
 from dataclasses import dataclass
 
 # Shared by all engines with fused kernels; the rest of the fit is in `serving.MEASURED`.
@@ -23,6 +24,8 @@ class Engine:
             of many tokens.
         chunk: Most prompt tokens read in one pass.
         products: Share of a measured matrix product's rate it reaches.
+        most_bytes_per_second: That its kernels keep in flight from one chip's memory, however fast
+            that is.
         half_sums: Whether products are summed in 16 bits, which GeForce chips do twice as fast.
         spread_cache: Whether sequences are spread over the chips of tensor parallelism once there
             are more chips than heads of keys and values (Pope et al. 2022, section 3.3); else
@@ -37,6 +40,7 @@ class Engine:
     widening_bytes: float = 0.0
     chunk: int = 8192
     products: float = PRODUCTS
+    most_bytes_per_second: float = math.inf
     half_sums: bool = False
     spread_cache: bool = False
 
@@ -54,8 +58,9 @@ ENGINES = {
         Engine("gpt-fast", 71e-6),
         Engine("jax", 63e-6, spread_cache=True),
         Engine(
-            "llama.cpp", 153e-6,
-            traffic=436, widening_bytes=5.2, chunk=512, products=0.676, half_sums=True,
+            "llama.cpp", 110e-6,
+            traffic=461, widening_bytes=5.2, chunk=512, products=0.678, half_sums=True,
+            most_bytes_per_second=1.15e12,
         ),
     )
 }  # fmt: skip

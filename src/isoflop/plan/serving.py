@@ -25,12 +25,12 @@ class Efficiencies:
         expert_layer_seconds: Routing and sorting of tokens, per layer with experts and pass.
     """
 
-    bandwidth: float = 0.901
+    bandwidth: float = 0.902
     slicing: float = 0.135
-    experts: float = 0.146
-    hop_seconds: float = 2.38e-6
+    experts: float = 0.147
+    hop_seconds: float = 2.37e-6
     link: float = 0.8
-    expert_layer_seconds: float = 13.8e-6
+    expert_layer_seconds: float = 13.7e-6
 
 
 MEASURED = Efficiencies()
@@ -239,7 +239,8 @@ def _attention(d: Deployment, w: _Work, e: Efficiencies) -> _Part:
 
 def _bandwidth(d: Deployment, e: Efficiencies) -> float:
     """What one of the chips that share a layer reaches."""
-    return d.bandwidth * e.bandwidth * float(d.tensor_parallel**-e.slicing)
+    reached = min(d.bandwidth * e.bandwidth, d.engine.most_bytes_per_second)
+    return reached * float(d.tensor_parallel**-e.slicing)
 
 
 def _all_reduces(d: Deployment, tokens: float, e: Efficiencies) -> float:
