@@ -13,8 +13,8 @@ from isoflop.plan.frontier import LARGEST_BATCH, Point, Price, point, price
 from isoflop.plan.queueing import Demand, Waiting, waiting
 from isoflop.plan.serving import Pass, decode_step, prefill, server
 
-# 80 % intervals, as factors: what held four in five rows of benchmarks.plan_serving with their chip,
-# or their model, left out of the fit (2026-11-24).
+# 80 % intervals, as factors: what held four rows in five of benchmarks.plan_serving whose chip,
+# or whose model, was left out of the fit (2026-11-24).
 PASS_FACTOR = 1.4
 TOKEN_FACTOR = 1.5
 FIRST_TOKEN_FACTOR = 2.5
