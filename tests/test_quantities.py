@@ -2,6 +2,7 @@
 
 import pytest
 
+from isoflop import catalog
 from isoflop.errors import UsageError
 from isoflop.quantities import chips, count, dollars, joules, rate, seconds, share
 
@@ -34,6 +35,10 @@ def test_money_chips_and_rates() -> None:
     assert chips("8xH100-SXM") == (8, "h100-sxm")
     assert chips("256 a100-80gb") == (256, "a100-80gb")
     assert chips("h100-sxm") == (1, "h100-sxm")
+    assert chips("8 x H100 SXM") == chips("8\u00d7h100-sxm") == (8, "h100-sxm")
+    assert chips("NVIDIA GeForce RTX 4090") == (1, "rtx-4090")
+    assert chips("4090") == (1, "4090")
+    assert chips("2x4090") == (2, "4090")
     assert rate("1000/day") == (1000, 86400)
 
 
@@ -50,6 +55,11 @@ def test_messages_show_accepted_forms() -> None:
         chips("!!")
     with pytest.raises(UsageError, match="at least one chip"):
         chips("0xh100-sxm")
+    for text in ("8x", "-8xh100", "x 8", "1e9xh100", "2.5xh100", ""):
+        with pytest.raises(UsageError):
+            catalog.machine(text)
+    with pytest.raises(UsageError, match="more than 10,000,000 chips"):
+        chips("1000000000xh100")
 
 
 def test_energy_is_read_with_its_unit() -> None:

@@ -23,6 +23,7 @@ SECONDS = {
     "month": 2629746.0,  # a twelfth of the mean Gregorian year of 365.2425 days
     "year": 31556952.0,
 }
+MOST_SECONDS = 1e4 * SECONDS["year"]
 JOULES = {
     "j": 1.0,
     "kj": 1e3,
@@ -37,7 +38,13 @@ JOULES = {
 _NUMBER = re.compile(
     r"\s*([+-]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(.*?)\s*", re.IGNORECASE | re.DOTALL
 )
-_CHIPS = re.compile(r"\s*(?:(\d[\d,_]*)\s*(?:x|\*|\s)\s*)?([A-Za-z][\w.+-]*)\s*", re.DOTALL)
+_CHIPS = re.compile(
+    r"\s*(?:(\d[\d,_]*)\s*(?:x|\*|\u00d7|\s)\s*)?"  # so many of
+    r"(?:(?:nvidia|amd|intel|google|apple|geforce)\s+)*"
+    r"([a-z][\w.+ -]*?|\d{4}(?:-\w+)?)\s*",  # 4090: some cards go by number
+    re.IGNORECASE,
+)
+MOST_CHIPS = 10_000_000  # the largest clusters planned in 2026 have about a million
 
 
 def count(text: str, *, of: str = "number", units: tuple[str, ...] = ()) -> float:
@@ -81,6 +88,8 @@ def seconds(text: str, *, of: str = "time") -> float:
             f"{text!r} is not a {of}: {rest!r} is no unit of time. "
             'Write it such as "30 days", "20 min" or "1.5 h".'
         )
+    if value * factor > MOST_SECONDS:
+        raise UsageError(f"{text!r} is not a {of} to plan for: it is over ten thousand years.")
     return _positive(value * factor, text, of)
 
 
@@ -127,9 +136,9 @@ def dollars(text: str) -> float:
 
 
 def chips(text: str) -> tuple[int, str]:
-    """How many of which chip: "8xh100-sxm", "256 a100-80gb", "h100-sxm" (one).
+    """How many of which chip: "8xh100-sxm", "256 A100 80GB", "h100-sxm" (one).
 
-    The name is returned in lower case, and not looked up.
+    The name is returned in lower case with hyphens for spaces, and not looked up.
 
     Raises:
         UsageError: If it cannot be read.
@@ -140,7 +149,9 @@ def chips(text: str) -> tuple[int, str]:
     number = int((match[1] or "1").replace(",", "").replace("_", ""))
     if number < 1:
         raise UsageError(f"{text!r}: at least one chip is needed.")
-    return number, match[2].lower()
+    if number > MOST_CHIPS:
+        raise UsageError(f"{text!r}: no machine has more than {MOST_CHIPS:,} chips.")
+    return number, "-".join(match[2].lower().split())
 
 
 def rate(text: str, *, of: str = "rate") -> tuple[float, float]:

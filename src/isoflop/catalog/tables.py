@@ -14,6 +14,7 @@ Row = Mapping[str, Any]
 
 TABLES = ("accelerators", "architectures", "models", "grids", "prices", "laws", "runs")
 HERE = Path("isoflop-catalog")
+EXTENDED = ("accelerators", "architectures")  # tables whose rows users most often add
 
 # A row begins with a header of one key. Rows are cut out by it and parsed one at a time: a
 # command that needs one chip does not wait for all of them (79 chips take 9 ms, one 0.2 ms).
@@ -169,7 +170,8 @@ def find(name: str, key: str) -> tuple[str, Row]:
     rows = table(name)
     own = rows.find(key)
     if own is None:
-        raise UsageError(
-            f"Nothing called {key!r} in {name}.{did_you_mean(key.lower(), rows.names())}"
-        )
+        hint = did_you_mean(key.lower(), rows.names())
+        if name in EXTENDED:
+            hint += f" Or give its figures in {HERE}/{name}.toml."
+        raise UsageError(f"Nothing called {key!r} in {name}.{hint}")
     return own, rows[own]
