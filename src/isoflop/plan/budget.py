@@ -9,7 +9,7 @@ from isoflop.estimate import Estimate
 from isoflop.machine import Accelerator
 from isoflop.plan.flops import active_parameters
 from isoflop.plan.laws import LAWS
-from isoflop.plan.scaling import Split, flat_band, optimum, split
+from isoflop.plan.scaling import Split, flat_band, loss, optimum, split
 from isoflop.plan.shape import SMALLEST, shape
 from isoflop.plan.training import THIS_YEAR
 from isoflop.plan.training_memory import Optimizer
@@ -56,11 +56,13 @@ class Planned:
         flops: As laws count them, C = 6 N D; with an interval where time or money is the budget.
         split: Parameters and tokens of the law that was chosen, or as given.
         run: A concrete architecture, its layout, and what it takes.
+        given: Whether parameters and tokens were, rather than chosen by the law.
     """
 
     flops: Estimate
     split: Split
     run: Run
+    given: bool = False
 
     @property
     def utilisation(self) -> Estimate:
@@ -76,11 +78,7 @@ def with_flops(flops: float, how: How) -> Planned:
     Raises:
         UsageError: If the budget is out of all proportion, or nothing fits the chips.
     """
-    if not LEAST_FLOPS <= flops <= MOST_FLOPS:
-        raise UsageError(
-            f"A budget of {flops:.3g} FLOP is not one to train a language model with: from "
-            f"{LEAST_FLOPS:g} to {MOST_FLOPS:g}."
-        )
+    _check(flops)
     law = LAWS[how.law]
     best = optimum(law, flops, unique_tokens=how.unique_tokens)
     if best.parameters < SMALLEST:  # no concrete shape is smaller: trained longer than is best
@@ -96,11 +94,12 @@ def with_model(architecture: Architecture, parameters: float, tokens: float, how
     dense models.
     """
     law, sparse = LAWS[how.law], architecture.experts is not None
-    loss = None if sparse or law.surface is None else law.surface.loss(parameters, tokens)
     met = active_parameters(architecture) if sparse else parameters
+    _check(6 * met * tokens)
+    told = None if sparse else loss(law, parameters, tokens, unique_tokens=how.unique_tokens)
     made = _run(architecture, tokens, how)
     flops = Estimate.exact(6 * met * tokens, "assumed")
-    return Planned(flops, Split(parameters, tokens, loss), made)
+    return Planned(flops, Split(parameters, tokens, told), made, given=True)
 
 
 def with_chip_seconds(chip_seconds: float, how: How) -> Planned:
@@ -145,6 +144,14 @@ def band(flops: float, how: How) -> tuple[Split, Split] | None:
     if not law.has_isoflop_curve:
         return None
     return flat_band(law, flops, unique_tokens=how.unique_tokens)
+
+
+def _check(flops: float) -> None:
+    if not LEAST_FLOPS <= flops <= MOST_FLOPS:
+        raise UsageError(
+            f"A budget of {flops:.3g} FLOP is not one to train a language model with: from "
+            f"{LEAST_FLOPS:g} to {MOST_FLOPS:g}."
+        )
 
 
 def _run(architecture: Architecture, tokens: float, how: How) -> Run:

@@ -93,6 +93,7 @@ class Law:
         source: Where its constants were read.
         date: Of the source, ISO.
         fitted_on: The runs behind it.
+        sizes: Parameters of the smallest and the largest of them; beyond is extrapolation.
         surface: Loss from parameters and tokens; None if it says nothing about loss.
         split: Optimal parameters for a budget, where they do not follow from the surface.
         frontier: Loss of the optimal split of a budget, where it does not follow either.
@@ -105,6 +106,7 @@ class Law:
     source: str
     date: str
     fitted_on: str
+    sizes: tuple[float, float]
     surface: Surface | EarlyStopped | None = None
     split: PowerLaw | None = None
     frontier: PowerLaw | None = None
@@ -116,11 +118,16 @@ class Law:
         """Whether the loss of other splits than the best is known."""
         return isinstance(self.surface, Surface)
 
+    def reaches(self, parameters: float) -> bool:
+        """Whether runs of about that size are among those it was fitted to."""
+        return self.sizes[0] <= parameters <= self.sizes[1]
+
 
 HOFFMANN, RUNS = (
     "Hoffmann et al. 2022, arXiv:2203.15556",
     "over 400 runs of 70M to 16B, MassiveText",
 )
+HOFFMANN_SIZES = (70e6, 16e9)
 
 # Approaches 1 and 2 are published as tables of budgets. The power laws go through all rows but
 # 67B, which is a rounded label (the rest lie on a line within 0.2 %); at 1e21 FLOP approach 1 then
@@ -131,6 +138,7 @@ LAWS: Mapping[str, Law] = {
         "arXiv:2001.08361, equations 1.5 and 1.7, tables 2 and 6",
         "2020-01-23",
         "runs of 768 to 1.5B parameters without embeddings, WebText2",
+        (768, 1.5e9),
         EarlyStopped(Nc=6.4e13, Dc=1.8e13, alpha_N=0.076, alpha_D=0.103),
         # their budget is C_min; training at the critical batch size takes twice that. Hoffmann
         # et al., appendix D.4, read it so too: 4.68B at 1e21 FLOP
@@ -143,6 +151,7 @@ LAWS: Mapping[str, Law] = {
         f"{HOFFMANN}, tables 2 and 3",
         "2022-03-29",
         RUNS,
+        HOFFMANN_SIZES,
         split=PowerLaw(0.0993487, 0.4980916),
         exponent_interval=(0.488, 0.502),
     ),
@@ -151,6 +160,7 @@ LAWS: Mapping[str, Law] = {
         f"{HOFFMANN}, tables 2 and A3",
         "2022-03-29",
         RUNS,
+        HOFFMANN_SIZES,
         split=PowerLaw(0.1455744, 0.4899273),
         exponent_interval=(0.462, 0.534),
     ),
@@ -159,6 +169,7 @@ LAWS: Mapping[str, Law] = {
         f"{HOFFMANN}, comment beside equation 10 in its TeX source",
         "2022-03-29",
         RUNS,
+        HOFFMANN_SIZES,
         Surface(
             math.exp(0.5267228), math.exp(6.0073404), math.exp(6.0179186), 0.33917084, 0.2849083
         ),
@@ -169,6 +180,7 @@ LAWS: Mapping[str, Law] = {
         f"{HOFFMANN}, equation 10",
         "2022-03-29",
         RUNS,
+        HOFFMANN_SIZES,
         Surface(1.69, 406.4, 410.7, 0.34, 0.28),
         exponent_interval=(0.454, 0.455),
     ),
@@ -177,6 +189,7 @@ LAWS: Mapping[str, Law] = {
         "arXiv:2401.00448; defaults of its code, nikhilsardana/beyond-chinchilla",
         "2024-07-18",
         RUNS,
+        HOFFMANN_SIZES,
         Surface(1.69, 406.4, 410.7, 0.336, 0.283),
     ),
     "epoch": Law(
@@ -184,6 +197,7 @@ LAWS: Mapping[str, Law] = {
         "arXiv:2404.10102, equation 3 and table 1",
         "2024-04-15",
         "240 of Hoffmann et al.'s runs, read from their figure 4",
+        (57e6, 16.2e9),
         Surface(1.8172, 482.01, 2085.43, 0.3478, 0.3658),
         exponent_interval=(0.513 - 1.2816 * 0.020, 0.513 + 1.2816 * 0.020),
     ),
@@ -192,6 +206,7 @@ LAWS: Mapping[str, Law] = {
         "arXiv:2305.16264, appendix A",
         "2023-05-25",
         "182 runs of 7M to 9B, 1 to 500 epochs of C4",
+        (7e6, 9e9),
         Surface(math.exp(0.6254804), math.exp(6.255414), math.exp(7.3049974), 0.3526596, 0.3526596),
     ),
 }

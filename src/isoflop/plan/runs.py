@@ -22,6 +22,8 @@ MEANINGS: Mapping[str, str] = {
     "finalvalloss smoothedloss",
 }
 
+MOST_BYTES = 10_000_000  # about 100,000 runs
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -52,12 +54,16 @@ def read_runs(path: Path, *, columns: Mapping[str, str] | None = None) -> list[R
         UsageError: If a column is missing or a value is not a positive number; the message says
             which and where.
     """
+    if not path.exists():
+        raise UsageError(f"{path} does not exist. Name a CSV file of runs.")
+    if not path.is_file():
+        raise UsageError(f"{path} is no file. Name a CSV file of runs.")
+    if path.stat().st_size > MOST_BYTES:
+        raise UsageError(f"{path} is larger than a table of runs: over {MOST_BYTES / 1e6:g} MB.")
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist. Name a CSV file of runs.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as a CSV file: {error}") from None
+        raise UsageError(f"{path} cannot be read as a CSV file: {error}.") from None
     rows = csv.DictReader(text.splitlines())
     where = _columns(rows.fieldnames or (), columns or {}, path)
     return [_run(row, where, rows.line_num, path) for row in rows if any(row.values())]

@@ -18,6 +18,9 @@ REPEATED_TOKENS, EXCESS_PARAMETERS = 15.387756, 5.309743
 # learning-rate schedules did not end with the run (Hoffmann et al., section 2).
 MODERN = ("chinchilla-1", "chinchilla-2", "chinchilla-3", "epoch", "muennighoff")
 
+# Surfaces fitted to the same runs, those of Hoffmann et al.
+REFITS = ("chinchilla-3", "sardana", "epoch")
+
 # Where those laws know their optimum best, and how well: standard deviation of ln N_opt over 1000
 # bootstrap samples of Epoch's points, which is hypot(0.024, 0.020 ln(C / 2e19)) from 1e18 to 6e23
 # FLOP (`isoflop plan fit`, 2026-11-24).
@@ -250,6 +253,23 @@ def expected(flops: float, *, name: str = DEFAULT) -> tuple[Estimate, Estimate]:
         Estimate(low, best.parameters, high),
         Estimate(flops / six(high), best.tokens, flops / six(low)),
     )
+
+
+def expected_loss(
+    name: str, parameters: float, tokens: float, *, unique_tokens: float | None = None
+) -> Estimate | None:
+    """Loss by one law; low and high are what other fits of the same runs say.
+
+    None if the law says nothing of loss. What another text, tokenizer or architecture changes is
+    not in the interval.
+    """
+    value = loss(LAWS[name], parameters, tokens, unique_tokens=unique_tokens)
+    if value is None:
+        return None
+    others = REFITS if name in REFITS else ()
+    said = [loss(LAWS[o], parameters, tokens, unique_tokens=unique_tokens) for o in others]
+    ends = [value, *(each for each in said if each is not None)]
+    return Estimate(min(ends), value, max(ends))
 
 
 def _search(law: Law, flops: float, unique: float | None, per_token: FlopsPerToken) -> Split:

@@ -171,6 +171,7 @@ def as_one_device(machine: Machine) -> Machine:
         return machine
     together = replace(
         core,
+        name=f"({cores} {core.name})",
         flops_per_second={name: rate * cores for name, rate in core.flops_per_second.items()},
         bytes_per_second=None if core.bytes_per_second is None else core.bytes_per_second * cores,
         watts=None if core.watts is None else core.watts * cores,

@@ -1,5 +1,6 @@
 """isoflop plan energy: electricity and CO2e of a machine's hours."""
 
+import math
 from dataclasses import replace
 from typing import get_args
 
@@ -17,6 +18,7 @@ from isoflop.quantities import seconds
 
 MOST_PUE = 5.0  # no building is known above 3
 MOST_CHIP_WATTS = 20e3  # a whole wafer draws about as much
+MOST_PRICE = 1e5  # dollars an hour
 
 
 @click.command()
@@ -57,7 +59,7 @@ def energy(
             'Say which chips and how long: --on 64xh100-sxm --hours 100 (or "4 days").'
         )
     check(pue=pue, watts=watts, per_kwh=per_kwh)
-    if batch < 1:
+    if not 1 <= batch < math.inf:
         raise UsageError(f"--batch {batch:g}: at least one sequence is written at once.")
     machine = catalog.machine(on, grid=grid, power_usage_effectiveness=pue)
     if watts is not None:
@@ -71,7 +73,13 @@ def energy(
     _conventions(machine, load, batch)
 
 
-def check(*, pue: float | None, watts: float | None = None, per_kwh: float | None = None) -> None:
+def check(
+    *,
+    pue: float | None,
+    watts: float | None = None,
+    per_kwh: float | None = None,
+    price: float | None = None,
+) -> None:
     """Refuse what no building, chip or contract has.
 
     Raises:
@@ -86,6 +94,8 @@ def check(*, pue: float | None, watts: float | None = None, per_kwh: float | Non
         raise UsageError(f"--watts {watts:g}: of one chip, more than 0 and at most 20,000.")
     if per_kwh is not None and not 0 < per_kwh < 10:
         raise UsageError(f"--per-kwh {per_kwh:g}: dollars for one kWh, such as 0.12.")
+    if price is not None and not 0 < price < MOST_PRICE:
+        raise UsageError(f"--price {price:g}: dollars for one chip and hour, such as 2.5.")
 
 
 def duration(text: str) -> float:

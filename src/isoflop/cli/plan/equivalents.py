@@ -100,7 +100,7 @@ def _run(
     if found.grams_co2e is not None:
         known["grams_co2e"] = found.grams_co2e.value
     rows: list[tuple[str, Any]] = [
-        ("FLOPs", f"{count:.3g}"),
+        ("FLOPs", show.scientific(count)),
         (f"on {machine.count:,} x {machine.accelerator.name} at {share:.1%}", _time(seconds)),
         (f"energy, PUE {machine.power_usage_effectiveness:g}",
          "-" if found.building is None else show.kilowatt_hours(found.building.value)),

@@ -48,7 +48,7 @@ def finetuning(
     """
     if tokens is None or on is None:
         raise UsageError("Say how much and on what: --tokens 10e6 --on 1xh100-sxm.")
-    check_energy(pue=pue, watts=None, per_kwh=None)
+    check_energy(pue=pue, price=price)
     if length < 1 or batch < 1:
         raise UsageError("--length and --batch are at least 1.")
     machine = as_one_device(
@@ -81,7 +81,7 @@ def _text(found: Adapted, machine: Machine) -> str:
     rows: list[tuple[str, show.Figure, show.Unit]] = [
         ("compute", Estimate.exact(found.flops), show.unit("FLOP")),
         ("trained parameters", Estimate.exact(found.trained), show.plain),
-        ("memory a chip", found.memory.total, show.per(2**30, "GiB")),
+        ("memory a chip", found.memory.total, show.memory),
         ("time", found.seconds, show.unit_of_time),
         ("chip-hours", found.chip_seconds * (1 / show.HOUR), show.plain),
         ("price of the chips", _bill(found, machine), show.money),

@@ -49,10 +49,10 @@ def fit(
     POINTS.csv has a header; columns are found by their meaning: parameters (N, "Model Size"),
     tokens (D), FLOPs (C, "Training FLOP") and loss. Two of the first three are enough.
     """
-    from isoflop.plan import fit as fits
-
     if not 0 <= bootstrap <= 100_000:
         raise UsageError(f"--bootstrap {bootstrap}: from 0 to 100,000 samples.")
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"--seed {seed}: a whole number from 0 on.")
     named = {
         "parameters": parameters_column,
         "tokens": tokens_column,
@@ -61,6 +61,9 @@ def fit(
     }
     runs = read_runs(Path(points), columns={of: name for of, name in named.items() if name})
     wanted = [count(text, of="budget", units=("FLOPs", "FLOP")) for text in budgets]
+
+    from isoflop.plan import fit as fits  # here, because what is wrong with a table is soon said
+
     found = fits.fit(runs, bootstrap=bootstrap, drop=drop, seed=seed)
     wanted = wanted or [max(run.flops for run in runs) * factor for factor in BEYOND]
     optima = [(flops, *_optimum(found, flops)) for flops in wanted]
@@ -131,7 +134,7 @@ def _text(found: "Fit", optima: Optima, minima: "list[Profile]", slope: float | 
     ]
     best = [
         (
-            f"{flops:.3g}".replace("e+", "e"),
+            show.scientific(flops),
             show.plain(size.value),
             *((show.plain(size.low), show.plain(size.high)) if errors else ("-", "-")),
             show.plain(tokens.value),

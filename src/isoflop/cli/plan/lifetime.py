@@ -262,7 +262,7 @@ def _share(share: float | None) -> str:
 def _cost(figure: float, priced: bool) -> str:
     if not math.isfinite(figure):
         return "-"
-    return dollars(figure) if priced else f"{figure:.2e} FLOP".replace("e+", "e")
+    return dollars(figure) if priced else show.flop(figure)
 
 
 def _conventions(known: Law, wish: Wish, on: str | None, shares: tuple[float, ...]) -> None:

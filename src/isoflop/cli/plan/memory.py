@@ -16,7 +16,6 @@ from isoflop.plan.memory import kv_cache_bytes, weight_bytes
 from isoflop.plan.training_memory import OPTIMIZERS, RESERVED_BYTES, USABLE_SHARE, Optimizer
 from isoflop.plan.training_run import as_one_device
 
-GIB = show.per(2**30, "GiB")
 FORMATS = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.5}  # bytes a weight, scales left out
 
 
@@ -109,20 +108,22 @@ def _text(
     machine: Machine,
 ) -> str:
     chip = machine.accelerator
-    room = "" if chip.bytes is None else f", {GIB(USABLE_SHARE * chip.bytes)} usable each"
+    room = "" if chip.bytes is None else f", {show.memory(USABLE_SHARE * chip.bytes)} usable each"
     head = f"{show.plain(parameters(a))} parameters on {machine.count} x {chip.name}{room}"
     fits = chip.bytes is None or served["total"].value <= USABLE_SHARE * chip.bytes
-    rows = [("serve: " + name.replace("_", " "), figure, GIB) for name, figure in served.items()]
+    rows = [
+        ("serve: " + name.replace("_", " "), figure, show.memory) for name, figure in served.items()
+    ]
     text = f"{head}\n\n{show.figures(rows)}"
     if not fits:
         text += "\n\nserving does not fit: take more chips, fewer sequences or smaller weights"
     if trained is None:
         return f"{text}\n\ntraining: {why}"
-    parts = [(name, GIB(size)) for name, size in _parts(trained).items()]
+    parts = [(name, show.memory(size)) for name, size in _parts(trained).items()]
     total = trained.memory.total
     return (
         f"{text}\n\ntrain: {trained.layout}\n\n{table(('a chip', ''), parts)}\n\n"
-        f"in all {GIB(total.value)} ({GIB(total.low)} to {GIB(total.high)})"
+        f"in all {show.memory(total.value)} ({show.memory(total.low)} to {show.memory(total.high)})"
     )
 
 

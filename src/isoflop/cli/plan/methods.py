@@ -72,9 +72,7 @@ def methods(
     """
     if corpus is None or model is None or on is None:
         raise UsageError("Say --corpus 5e6 --model llama-3.1-8b --on 1xh100-sxm, at least.")
-    check(pue=pue)
-    if price is not None and not price > 0:
-        raise UsageError(f"--price {price:g}: dollars for one chip and hour, more than zero.")
+    check(pue=pue, price=price)
     number, period = quantities.rate(questions, of="number of questions")
     try:
         workload = Workload(

@@ -1,6 +1,6 @@
 """A model on the command line: a name of the catalog, a size, or a shape written out."""
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import click
@@ -13,6 +13,7 @@ from isoflop.quantities import count
 
 FORM = "layers=32,width=4096,heads=32,kv_heads=8,hidden=14336,vocabulary=128256,gated=yes,tied=no"
 _SIZES = {field.name: str(field.type) for field in fields(Architecture)}
+NEEDED = tuple(field.name for field in fields(Architecture) if field.default is MISSING)
 _PLAIN = {name for name, kind in _SIZES.items() if "int" in kind or "bool" in kind}
 
 written = click.option(
@@ -57,8 +58,12 @@ def read(text: str) -> Architecture:
         if "bool" in _SIZES[name]:
             given[name] = value.lower() in ("yes", "true", "1")
         else:
-            given[name] = int(count(value, of=name.replace("_", " ")))
+            given[name] = int(count(value, of=f"number of {name.replace('_', ' ')}"))
+    if missing := [name for name in NEEDED if name not in given]:
+        raise UsageError(
+            f"--shape {text!r} describes no model without {', '.join(missing)}. As: {FORM}"
+        )
     try:
         return Architecture(**given)
-    except (TypeError, ValueError) as problem:
+    except ValueError as problem:
         raise UsageError(f"--shape {text!r} describes no model: {problem}. As: {FORM}") from problem

@@ -50,6 +50,12 @@ def carbon(grams: float) -> str:
     return f"{_short(grams, 3)} g"
 
 
+def memory(figure: float) -> str:
+    """In GiB, or MiB below one: "59.4 GiB", "38.5 MiB"."""
+    small = figure < 2**30
+    return f"{_short(figure / 2 ** (20 if small else 30), 3)} {'MiB' if small else 'GiB'}"
+
+
 def unit_of_time(seconds: float) -> str:
     """In hours from an hour on, else minutes or seconds: "33.6 h", "12 min"."""
     if seconds >= HOUR:
@@ -63,6 +69,16 @@ def plain(figure: float) -> str:
         if abs(figure) >= factor:
             return f"{_short(figure / factor, 3)}{prefix}"
     return _short(figure, 3)
+
+
+def scientific(figure: float) -> str:
+    """As budgets are written: 1e+22 is "1e22", 9.38e+22 is "9.38e22"."""
+    return f"{figure:.3g}".replace("e+", "e")
+
+
+def flop(figure: float) -> str:
+    """Operations as budgets are written: "9.38e22 FLOP"."""
+    return f"{scientific(figure)} FLOP"
 
 
 def figures(rows: Sequence[tuple[str, Figure, Unit]]) -> str:

@@ -24,6 +24,8 @@ from isoflop.plan.training_run import as_one_device, run_at
 from isoflop.quantities import count, dollars, seconds
 
 DEFAULT_CHIP = "h100-sxm"
+LEAST_UNIQUE = 1_000_000  # laws say nothing of fewer: the fitted have 1e8 and more
+MOST_MINUTES = 100 * 365.25 * 24 * 60
 _BUDGET = re.compile(r"\s*(.+?)\s+for\s+(.+?)\s*", re.IGNORECASE | re.DOTALL)
 _FORMS = (
     '--budget "256 a100-80gb for 30 days", --flops 1e23, --dollars 2e6, '
@@ -58,8 +60,10 @@ class Asked:
             raise UsageError(
                 "--tokens goes with --params, --model or --shape; else the law chooses them."
             )
-        if self.minutes is not None and self.minutes <= 0:
-            raise UsageError(f"--minutes {self.minutes:g}: a time is more than zero.")
+        if self.minutes is not None and not 0 < self.minutes < MOST_MINUTES:
+            raise UsageError(
+                f"--minutes {self.minutes:g}: a time is more than zero, and less than a century."
+            )
 
 
 @click.command()
@@ -120,8 +124,8 @@ def training(
     asked = Asked(budget, flops, money, params, model, written, tokens, minutes)
     asked.check()
     law(name)
-    check_energy(pue=pue, watts=None, per_kwh=None)
-    _check(length=length, vocabulary=vocabulary, price=price, year=year)
+    check_energy(pue=pue, price=price)
+    _check(length=length, vocabulary=vocabulary, year=year)
     chips, time = _split(budget)
     if chips and on:
         raise UsageError("--budget names the chips already. Leave --on out.")
@@ -130,6 +134,11 @@ def training(
         catalog.machine(where, grid=grid, power_usage_effectiveness=pue, dollars_per_hour=price)
     )
     known = bool(chips or minutes is not None or re.match(r"\s*(\d|this)", where))
+    unique = (
+        count(unique_tokens, of="number of tokens", units=("tokens",)) if unique_tokens else None
+    )
+    if unique is not None and unique < LEAST_UNIQUE:
+        raise UsageError(f"--unique-tokens {unique_tokens}: at least {LEAST_UNIQUE:,}.")
     how = How(
         machine.accelerator,
         machine.count if known else None,
@@ -139,11 +148,11 @@ def training(
         optimizer,
         number_format,
         year,
-        count(unique_tokens, of="number of tokens", units=("tokens",)) if unique_tokens else None,
+        unique,
         name,
     )
     planned = _planned(asked, how, machine, time)
-    if divided:
+    if divided is not None:
         planned = replace(
             planned, run=run_at(planned.run, _layout(divided, planned), number_format, year)
         )
@@ -228,7 +237,7 @@ def _layout(written: str, planned: Planned) -> Layout:
     fields = {"t": "tensor", "p": "pipeline", "v": "interleave", "z": "sharding", "m": "microbatch"}
     old = planned.run.choice.layout
     given: dict[str, Any] = {"chips": planned.run.chips}
-    for word in written.lower().split():
+    for word in written.lower().split() or [""]:
         if word in ("none", "selective", "full"):
             given["recompute"] = word
         elif (found := re.fullmatch(r"([tpvzm])(\d+)", word)) is not None:
@@ -245,13 +254,11 @@ def _layout(written: str, planned: Planned) -> Layout:
     return made.with_batch(old.sequences)
 
 
-def _check(*, length: int, vocabulary: int | None, price: float | None, year: int) -> None:
+def _check(*, length: int, vocabulary: int | None, year: int) -> None:
     if not 1 <= length <= 10**8:
         raise UsageError(f"--length {length}: tokens of a sequence, from 1 to 100 million.")
     if vocabulary is not None and not 2 <= vocabulary <= 10**7:
         raise UsageError(f"--vocabulary {vocabulary}: from 2 to 10 million tokens.")
-    if price is not None and not 0 < price < 1e5:
-        raise UsageError(f"--price {price:g}: dollars for one chip and hour, such as 2.5.")
     if not 2017 <= year <= 2100:
         raise UsageError(f"--year {year}: of the software, from 2017 on.")
 
@@ -267,4 +274,4 @@ def _draw(plot: str, planned: Planned, how: How) -> None:
         if known.has_isoflop_curve
         for point in isoflop(known, budget)
     ]
-    isoflop_curves(rows, plot, title=f"Loss against size at {budget:.2e} FLOP")
+    isoflop_curves(rows, plot, title=f"Loss against size at {show.flop(budget)}")
