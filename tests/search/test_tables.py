@@ -9,6 +9,7 @@ from docx.oxml import OxmlElement
 from pptx import Presentation
 
 import isoflop
+from isoflop.augment.quotable import columns
 from isoflop.documents import Document
 from isoflop.search.read import read
 from isoflop.search.read.content import names_columns
@@ -121,3 +122,14 @@ def test_a_row_answers_what_only_its_head_asks(tmp_path: Path, question: str, an
     said = isoflop.ask(question, tmp_path)
     assert said.citations[0].quote == answer
     assert not said.abstained
+    assert columns(said.citations[0]) == "Room | Seats | Floor"
+
+
+def test_columns_are_told_of_rows_only_and_not_twice(tmp_path: Path) -> None:
+    (tmp_path / "office.csv").write_text("Room,Seats\nBiscay,6\nTasman,22\n")
+    (tmp_path / "pier.md").write_text("# The pier\n\nThe pier was built in 1871.\n")
+    row = isoflop.ask("How many seats does the Biscay room have?", tmp_path).citations[0]
+    assert (row.quote, columns(row)) == ("Biscay,6", "")
+    assert row.passage.heading_of(row.start) == "Room | Seats"
+    sentence = isoflop.ask("When was the pier built?", tmp_path).citations[0]
+    assert ("1871" in sentence.quote, columns(sentence)) == (True, "")

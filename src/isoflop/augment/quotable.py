@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from isoflop.augment.sentences import Span, sentences, stripped
 from isoflop.documents import Passage
+from isoflop.questions import Citation
 from isoflop.search.chunk import embedded_text
 from isoflop.search.read.kinds import SHEETS, kind_of_name
 
@@ -53,6 +54,18 @@ def table_heads(passage: Passage, spans: Iterable[Span]) -> list[Span]:
         stands among the headings which are embedded before the text.
     """
     return _heads_of_sheet(passage, spans) if _is_sheet(passage) else _ruled(passage, spans)
+
+
+def columns(citation: Citation) -> str:
+    """The names of the columns of the table whose row is quoted; empty where it is no row.
+
+    Empty as well where they are the innermost heading, which stands with the citation anyway.
+    """
+    passage = citation.passage
+    row = (citation.start - passage.start, citation.stop - passage.start)
+    ((start, stop),) = table_heads(passage, [row])
+    names = passage.text[start:stop].strip("| ") if start >= 0 else ""
+    return "" if passage.heading_of(citation.start).endswith(names) else names
 
 
 def _is_sheet(passage: Passage) -> bool:

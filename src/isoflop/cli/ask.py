@@ -76,7 +76,9 @@ def ask(
 
 
 def show(answer: Answer) -> None:
-    """The answer and where it stands."""
+    """The answer and where it stands; a row of a table with the names of its columns."""
+    from isoflop.augment.quotable import columns
+
     if answer.abstained:
         say(answer.text)
         if answer.hits:
@@ -92,6 +94,8 @@ def show(answer: Answer) -> None:
     for number, citation in enumerate(answer.citations, start=1):
         if quoted:
             say(f'[{number}] "{_one_line(citation.quote)}"')
+            if names := columns(citation):
+                say(f"    columns: {names}")
             say(f"    {place(citation)}")
         else:
             say(_checked(answer, citation))
@@ -115,6 +119,8 @@ def place(citation: Citation) -> str:
 
 def answer_json(answer: Answer) -> dict[str, object]:
     """An answer for JSON."""
+    from isoflop.augment.quotable import columns
+
     return {
         "text": answer.text,
         "abstained": answer.abstained,
@@ -127,6 +133,7 @@ def answer_json(answer: Answer) -> dict[str, object]:
                 "start": citation.start,
                 "stop": citation.stop,
                 "quote": citation.quote,
+                "columns": columns(citation) or None,
                 "supported": citation.supported,
             }
             for citation in answer.citations
