@@ -33,16 +33,12 @@ from isoflop.search.chunk import embedded_text, passages
 from isoflop.search.encode import load
 from isoflop.search.encoder import Encoder
 from isoflop.search.lexical import Words
+from isoflop.search.rank import NEAREST
 
 DEPTH = 100
 RERANKED = 20
 DEFAULT = "reranked"
-LOGITS = (
-    "fused, words never strange",
-    "fused, passages alone",
-    "fused",
-    "reranked",
-)  # their scores add up over the passages of a document
+RANKS = ("bm25", "dense", "reciprocal ranks")  # a document stands where its best passage does
 CUT = ("chunks", "pdf")  # sets whose documents are longer than a passage
 
 Rows = list[tuple[int, float]]
@@ -121,7 +117,12 @@ def _ranked(shelf: Shelf, question: str) -> dict[str, tuple[Rows, float]]:
     alone = fuse.fuse(words, vectors, DEPTH, strange=strange)
     ranks = fuse.reciprocal_rank_fusion([words, vectors], DEPTH)
     start = time.perf_counter()
-    reranked = _reranked(shelf, question, fused[:RERANKED])
+    met = _reranked(shelf, question, fused[:RERANKED])
+    partly = whole + time.perf_counter() - start
+    start = time.perf_counter()
+    candidates = _reworded(shelf, question, fused[:RERANKED])
+    paired = _reranked(shelf, question, candidates)
+    reranked = _reranked(shelf, question, _uncrowded(shelf, candidates, vectors[:NEAREST]))
     last = whole + time.perf_counter() - start
     return {
         "bm25": (words, worded),
@@ -130,6 +131,8 @@ def _ranked(shelf: Shelf, question: str) -> dict[str, tuple[Rows, float]]:
         "fused, words never strange": (plain, whole),
         "fused, passages alone": (alone, whole),
         "fused": (fused, whole),
+        "reranked, interaction alone": (met, partly),
+        "reranked, and wording": (paired, last),
         "reranked": (reranked, last),
     }
 
@@ -155,11 +158,28 @@ def _reranked(shelf: Shelf, question: str, fused: Rows) -> Rows:
     return rerank.rerank(question, candidates, rarity, shelf.encoder, shelf.pieces)
 
 
+def _reworded(shelf: Shelf, question: str, fused: Rows) -> Rows:
+    pairs = shelf.words.wording(question, [shelf.texts[id] for id, _ in fused])
+    return [
+        (id, score + fuse.WORDS_LOGITS * more)
+        for (id, score), more in zip(fused, pairs, strict=True)
+    ]
+
+
+def _uncrowded(shelf: Shelf, rows: Rows, nearest: Rows) -> Rows:
+    own, others = ({id: shelf.vectors[id] for id, _ in some} for some in (rows, nearest))
+    crowd = rerank.crowding(own, others)
+    return [
+        (id, score - fuse.COSINE_LOGITS * less / 2)
+        for (id, score), less in zip(rows, crowd, strict=True)
+    ]
+
+
 def _gain(collection: Collection, shelf: Shelf, question: str, rows: Rows, way: str) -> float:
     found = [shelf.spans[id] for id, _ in rows]
     if not collection.spans:
         names = ranking.first_of_each(name for name, *_ in found)
-        if way in LOGITS:
+        if way not in RANKS:
             documents = fuse.of_documents((shelf.spans[id][0], score) for id, score in rows)
             names = [name for name, _ in documents]
         return ranking.ndcg(names, collection.relevant[question])

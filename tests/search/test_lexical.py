@@ -182,3 +182,20 @@ def test_a_folder_that_cannot_be_written_can_be_searched(tmp_path: Path) -> None
     if "unshare" in run.stderr or "mount" in run.stderr:
         pytest.skip("this machine lets nobody mount")
     assert run.stdout == "2\n", run.stderr
+
+
+def test_wording_is_the_pairs_of_the_question_side_by_side(tmp_path: Path) -> None:
+    words = Words.create(tmp_path)
+    texts = ["stone bridge over the river", "a bridge of stone", "The river, bridged."]
+    words.update((id, "", text) for id, text in enumerate(texts))
+    (bridge, river) = (idf for _, _, idf in words.rarity("bridge river"))
+    (stone,) = (idf for _, _, idf in words.rarity("stone"))
+    found = words.wording("Which stone bridges? The river bridge?", texts)
+    assert found == pytest.approx(
+        [
+            min(stone, bridge) + words.rarity("the")[0][2],
+            0.0,
+            words.rarity("the")[0][2] + min(river, bridge),
+        ]
+    )
+    assert words.wording("", texts) == [0.0, 0.0, 0.0]

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from isoflop.search import weights
 from isoflop.search.encoder import Encoder
 from isoflop.search.lexical import Words
-from isoflop.search.rerank import Pieces, interaction, rerank
+from isoflop.search.rerank import Pieces, crowding, interaction, rerank
 
 PASSAGES = [
     (1, "Physicians treat the sick in a hospital near the river."),
@@ -87,6 +87,22 @@ def test_a_synonym_lifts_a_passage(pieces: Pieces, minilm: Encoder, tmp_path: Pa
     ranked = rerank(query, candidates, words.rarity(query), minilm, pieces)
     assert ranked[0][0] == 1
     assert ranked == sorted(ranked, key=lambda row: (-row[1], row[0]))
+
+
+def test_a_crowd_is_the_ten_nearest_others() -> None:
+    random = np.random.default_rng(3)
+    rows = random.normal(size=(30, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    vectors = dict(enumerate(rows))
+    candidates, others = (
+        {id: vectors[id] for id in range(12)},
+        {id: vectors[id] for id in range(25)},
+    )
+    for id, found in zip(candidates, crowding(candidates, others), strict=True):
+        cosines = sorted(float(rows[id] @ rows[other]) for other in range(25) if other != id)
+        assert found == pytest.approx(sum(cosines[-10:]) / 10, abs=1e-6)
+    assert crowding(candidates, {}) == [0.0] * 12
+    assert crowding({3: rows[3]}, {3: rows[3]}) == [0.0]
 
 
 def test_words_without_rarity_leave_the_fused_order(pieces: Pieces, minilm: Encoder) -> None:

@@ -11,8 +11,8 @@ import re
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
 
 import tantivy
@@ -152,6 +152,28 @@ class Words:
                 mean = sum(_idf(searcher, term) for term in terms) / len(terms)
                 rows.append((match.start(), match.end(), mean))
         return rows
+
+    def wording(self, query: str, texts: Sequence[str]) -> list[float]:
+        """How much of the query each text says in the same words side by side.
+
+        Returns:
+            Of each text, the sum over pairs of neighbouring words of the query that it has next to
+            each other and in that order, of the inverse document frequency of the commoner word.
+
+        Source:
+            Metzler and Croft 2005, A Markov random field model for term dependencies, SIGIR: the
+            ordered pairs of their sequential dependence model.
+        """
+        searcher = self._index.searcher()
+        asked = self._analyzer.analyze(_spaced(query[:QUERY_CHARACTERS]))
+        rarity = {term: _idf(searcher, term) for term in set(asked)}
+        wanted = {(one, two): min(rarity[one], rarity[two]) for one, two in pairwise(asked)}
+        return [
+            sum(
+                wanted[pair] for pair in wanted.keys() & set(pairwise(self._analyzer.analyze(text)))
+            )
+            for text in map(_spaced, texts)
+        ]
 
     def __len__(self) -> int:
         return int(self._index.searcher().num_docs)

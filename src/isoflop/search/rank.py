@@ -9,12 +9,19 @@ from isoflop.questions import Way
 from isoflop.search.chunk import embedded_text
 from isoflop.search.dense import Vectors
 from isoflop.search.encode import Encoder
-from isoflop.search.fuse import document_logits, fuse, strangeness
+from isoflop.search.fuse import (
+    COSINE_LOGITS,
+    WORDS_LOGITS,
+    document_logits,
+    fuse,
+    strangeness,
+)
 from isoflop.search.lexical import Words
-from isoflop.search.rerank import Pieces, rerank
+from isoflop.search.rerank import Pieces, crowding, rerank
 from isoflop.search.truth import Truth
 
 DEPTH = 100  # candidates of each list that are fused, at least
+NEAREST = 50  # passages by their vectors, among which those that crowd round a candidate are sought
 RERANKED = 20  # candidates that are read once more, at least; 30 gained nothing
 
 
@@ -41,6 +48,7 @@ class Ranking:
         self.words, self.documents = words, documents
         self.pieces, self.query, self.allowed = pieces, query, allowed
         self.work = Bill()
+        self._stored: dict[int, bytes] = {}
 
     def by(self, way: Way, k: int, generation: int) -> list[tuple[int, float]]:
         """Ids and scores of the k best passages, best first."""
@@ -55,7 +63,8 @@ class Ranking:
         if way == "fused":
             return fuse(words, vectors, k, strange=strange, context=context)
         fused = fuse(words, vectors, max(k, RERANKED), strange=strange, context=context)
-        return self._reranked(fused, generation)[:k]
+        nearest = [id for id, _ in vectors[:NEAREST]]
+        return self._reranked(fused, nearest, generation)[:k]
 
     def _by_words(self, k: int) -> list[tuple[int, float]]:
         return self.words.search(self.query, k, self.allowed)
@@ -82,15 +91,30 @@ class Ranking:
             for passage, document in self.truth.documents_of(passages).items()
         }
 
-    def _reranked(self, fused: list[tuple[int, float]], generation: int) -> list[tuple[int, float]]:
-        encoder = self.encoder()
+    def _reranked(
+        self, fused: list[tuple[int, float]], nearest: Sequence[int], generation: int
+    ) -> list[tuple[int, float]]:
         found = self.truth.passages([id for id, _ in fused], generation)
-        candidates = [(id, score, embedded_text(found[id])) for id, score in fused if id in found]
+        fused = [row for row in fused if row[0] in found]
+        ids, texts = [id for id, _ in fused], [embedded_text(found[id]) for id, _ in fused]
+        pairs, crowd = self.words.wording(self.query, texts), self._crowding(ids, nearest)
+        candidates = [
+            (id, score + WORDS_LOGITS * more - COSINE_LOGITS * less / 2, text)
+            for (id, score), more, less, text in zip(fused, pairs, crowd, texts, strict=True)
+        ]
         rarity = self.words.rarity(self.query)
-        return rerank(self.query, candidates, rarity, encoder, self.pieces())
+        return rerank(self.query, candidates, rarity, self.encoder(), self.pieces())
+
+    def _crowding(self, ids: Sequence[int], nearest: Sequence[int]) -> list[float]:
+        every = list(dict.fromkeys([*ids, *nearest]))
+        vectors = dict(zip(every, self._exact(every), strict=True))
+        self.work += Bill.measured(flops=2.0 * len(ids) * len(nearest) * self.vectors.width)
+        return crowding({id: vectors[id] for id in ids}, {id: vectors[id] for id in nearest})
 
     def _exact(self, ids: Sequence[int]) -> np.ndarray:
-        """Vectors of these passages as stored: (ids, width) float16."""
-        stored = self.truth.vectors(ids)
-        joined = b"".join([stored[id] for id in ids])
-        return np.frombuffer(joined, np.float16).reshape(len(ids), -1)
+        """Vectors of these passages as stored: (ids, width) float32; each is read once."""
+        missing = [id for id in ids if id not in self._stored]
+        self._stored |= self.truth.vectors(missing) if missing else {}
+        return np.stack([np.frombuffer(self._stored[int(id)], np.float16) for id in ids]).astype(
+            np.float32
+        )

@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from isoflop.settings import cache_folder
 
 INTERACTION_LOGITS = 0.6  # of a question word of rarity 1 that the passage has; fitted
 SAMPLE = 2_000  # entries read by the encoder; the other vectors follow from theirs
+NEIGHBOURS = 10  # of a passage, that crowd round it
 RIDGE = 0.1  # keeps the linear map from fitting noise
 FOLDER = "pieces"  # within the cache
 EMBEDDINGS = "embeddings.word_embeddings.weight"
@@ -131,7 +132,7 @@ def rerank(
 
     Args:
         query: As asked.
-        candidates: (id, fused score, text with its heading).
+        candidates: (id, score so far, text with its heading).
         rarity: First character, one past the last and inverse document frequency of the query's
             words, as `Words.rarity` gives them; other tokens do not count.
         encoder: Reads the question.
@@ -154,6 +155,34 @@ def rerank(
         for (id, score, _), more in zip(candidates, met, strict=True)
     ]
     return sorted(scores, key=lambda row: (-row[1], row[0]))
+
+
+def crowding(candidates: Mapping[int, np.ndarray], others: Mapping[int, np.ndarray]) -> list[float]:
+    """How close each candidate is to those that are nearest to it: the mean of ten cosines.
+
+    Some vectors are near to everything, and so to every question. Half of this is taken off a
+    cosine, which leaves what a passage has that its neighbours have not.
+
+    Args:
+        candidates: Unit vectors (width,) by id.
+        others: Likewise; a candidate among them is not its own neighbour.
+
+    Returns:
+        In the order of the candidates; 0 where there are no others.
+
+    Source:
+        Conneau et al. 2018, Word Translation Without Parallel Data, arXiv:1710.04087, section 2.3:
+        CSLS with their k = 10, its neighbours here passages near the question.
+    """
+    ids = np.array(list(others))
+    if not len(ids):
+        return [0.0] * len(candidates)
+    close = products(np.stack(list(candidates.values())), np.stack(list(others.values())))
+    found = []
+    for id, row in zip(candidates, close, strict=True):
+        nearest = np.sort(row[ids != id])[-NEIGHBOURS:]
+        found.append(float(nearest.mean()) if len(nearest) else 0.0)
+    return found
 
 
 def interaction(
