@@ -96,6 +96,8 @@ class Ranking:
     ) -> list[tuple[int, float]]:
         found = self.truth.passages([id for id, _ in fused], generation)
         fused = [row for row in fused if row[0] in found]
+        if not fused:
+            return []
         ids, texts = [id for id, _ in fused], [embedded_text(found[id]) for id, _ in fused]
         pairs, crowd = self.words.wording(self.query, texts), self._crowding(ids, nearest)
         candidates = [
