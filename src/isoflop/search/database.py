@@ -12,6 +12,8 @@ from isoflop.errors import DamagedIndex, IndexBusy, IsoflopError, NewerIndex, Us
 FORMAT = 3
 NAME = "truth.sqlite"
 
+# The document of a passage without reading the page its text is on: half the time.
+DOCUMENTS_INDEX = "CREATE INDEX IF NOT EXISTS passages_documents ON passages (id, document)"
 SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (            -- one version of one file
@@ -34,6 +36,7 @@ CREATE TABLE passages (         -- an id is never used again, so derived files c
     headings TEXT NOT NULL,     -- JSON: those above it, then [start, headings] of each inside it
     key BLOB NOT NULL, text TEXT NOT NULL);
 CREATE INDEX passages_by_document ON passages (document, start);
+{DOCUMENTS_INDEX};
 CREATE INDEX passages_by_key ON passages (key);
 CREATE TABLE vectors (passage INTEGER PRIMARY KEY REFERENCES passages ON DELETE CASCADE,
     vector BLOB NOT NULL);
@@ -67,6 +70,7 @@ def connect(folder: Path, *, write: bool) -> sqlite3.Connection:
             "or index into another folder with --into DIR."
         )
     if write and int(row[0]) < FORMAT:
+        database.execute(DOCUMENTS_INDEX)
         database.execute("UPDATE meta SET value = ? WHERE key = 'format'", (str(FORMAT),))
     return database
 

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -79,10 +80,8 @@ class Pieces:
 
     def of(self, text: str) -> np.ndarray:
         """The distinct pieces of a text, ascending: (pieces,) int64."""
-        found: set[int] = set()
-        for word in set(WORD_OR_MARK.findall(unicodedata.normalize("NFC", text))):
-            found.update(self._of_word(word))
-        return np.array(sorted(found), np.int64)
+        words = set(WORD_OR_MARK.findall(unicodedata.normalize("NFC", text)))
+        return np.array(sorted(set(chain.from_iterable(map(self._of_word, words)))), np.int64)
 
     def _broken(self, word: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(word, add_special_tokens=False).ids)
@@ -174,15 +173,14 @@ def crowding(candidates: Mapping[int, np.ndarray], others: Mapping[int, np.ndarr
         Conneau et al. 2018, Word Translation Without Parallel Data, arXiv:1710.04087, section 2.3:
         CSLS with their k = 10, its neighbours here passages near the question.
     """
-    ids = np.array(list(others))
-    if not len(ids):
+    if not candidates or not others:
         return [0.0] * len(candidates)
     close = products(np.stack(list(candidates.values())), np.stack(list(others.values())))
-    found = []
-    for id, row in zip(candidates, close, strict=True):
-        nearest = np.sort(row[ids != id])[-NEIGHBOURS:]
-        found.append(float(nearest.mean()) if len(nearest) else 0.0)
-    return found
+    itself = np.array(list(candidates))[:, None] == np.array(list(others))
+    close = np.sort(np.where(itself, -np.inf, close))[:, -NEIGHBOURS:]  # (candidates, nearest)
+    known = np.isfinite(close)
+    total: np.ndarray = np.where(known, close, 0.0).sum(axis=1)
+    return (total / np.maximum(known.sum(axis=1), 1)).tolist()  # type: ignore[no-any-return]
 
 
 def interaction(

@@ -305,7 +305,8 @@ class Truth:
         marks = ",".join(map(str, map(int, ids)))
         return dict(
             self.database.execute(
-                f"SELECT id, document FROM passages WHERE id IN ({marks})"
+                "SELECT id, document FROM passages INDEXED BY passages_documents"
+                f" WHERE id IN ({marks})"
             ).fetchall()
         )
 
