@@ -18,7 +18,19 @@ def test_energy_grows_with_pue(plan: Any) -> None:
     one, two = (
         plan("equivalents", *GPT3, "--pue", pue, "--json").values["joules"] for pue in ("1", "1.5")
     )
-    assert two == pytest.approx(1.5 * one)
+    assert two["value"] == pytest.approx(1.5 * one["value"])
+    assert one["low"] < one["value"] < one["high"]
+
+
+def test_flops_alone_are_computed_on_chips_that_are_named_as_assumed(plan: Any) -> None:
+    told = plan("equivalents", "--flops", "3.14e23")
+    assert "256 x h100-sxm" in told.out
+    assert "The chips were not given" in told.err
+    same = ("equivalents", "--flops", "3.14e23", "--on", "256xh100-sxm", "--json")
+    named = plan(*same).values
+    assert named == plan("equivalents", "--flops", "3.14e23", "--json").values
+    # 3.14e23 / (256 x 989e12 x 0.35), arithmetic on the data sheet
+    assert named["seconds"]["value"] == pytest.approx(3.5434e6, rel=1e-4)
 
 
 def test_recalled_figures_are_marked(plan: Any) -> None:
@@ -38,7 +50,7 @@ def test_kilowatt_hours_and_joules_are_the_same(plan: Any) -> None:
     ("arguments", "message"),
     [
         ((), "Give --flops"),
-        (("--flops", "1e20"), "say where with --on"),
+        (("--flops", "nan"), "'nan' is not a number of FLOPs"),
         (("--on", "v100"), "give --flops too"),
         ((*GPT3[:4], "--mfu", "130%"), "no chip computes more"),
         (("--kwh", "0"), "more than zero"),

@@ -1,23 +1,40 @@
 """isoflop plan equivalents: a run beside homes, cars, flights, brains and childhoods."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import click
 
 from isoflop import catalog, quantities
 from isoflop.cli import options
-from isoflop.cli.output import amount, duration, print_json, table
+from isoflop.cli.output import amount, duration, table
 from isoflop.cli.plan import show
 from isoflop.cli.plan.energy import check
 from isoflop.errors import UsageError
-from isoflop.plan.energy import energy
+from isoflop.estimate import Estimate
+from isoflop.machine import Machine
+from isoflop.plan.energy import Energy, energy
 from isoflop.plan.equivalents import Kind, equivalents, run_seconds
+from isoflop.plan.training_run import usual_chips
 
 DEFAULT_MFU = "35%"
+DEFAULT_CHIP = "h100-sxm"  # where --on does not say
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """So many FLOPs computed somewhere."""
+
+    flops: float
+    machine: Machine
+    utilisation: float
+    seconds: float
+    energy: Energy
+    assumed: bool
 
 
 @click.command("equivalents")
-@click.option("--flops", metavar="N", help="Of a run: with --on, its time, energy and CO2e follow.")
+@click.option("--flops", metavar="N", help="Of a run: its time, energy and CO2e follow.")
 @show.on
 @click.option("--mfu", default=DEFAULT_MFU, show_default=True, help="Share of the peak, for --on.")
 @click.option("--energy", "spent", metavar="ENERGY", help='Such as "1287 MWh".')
@@ -46,68 +63,97 @@ def equivalents_command(
     check(pue=pue)
     if sum(given is not None for given in (flops, spent, kwh)) > 1:
         raise UsageError("Give one of --flops, --energy and --kwh.")
-    known: dict[Kind, float] = {}
-    run: list[tuple[str, str]] = []
+    known: dict[Kind, Estimate] = {}
+    run = None
     if flops is not None:
-        run, known = _run(flops, on, mfu, grid, pue)
+        run = _run(flops, on, mfu, grid, pue)
+        found: list[tuple[Kind, Estimate | None]] = [
+            ("joules", run.energy.building),
+            ("grams_co2e", run.energy.grams_co2e),
+        ]
+        known = {kind: figure for kind, figure in found if figure is not None}
     elif on is not None:
         raise UsageError("--on says where FLOPs are computed: give --flops too.")
     if spent is not None or kwh is not None:
-        known["joules"] = quantities.joules(spent if spent is not None else f"{kwh} kWh")
+        joules = quantities.joules(spent if spent is not None else f"{kwh} kWh")
+        known["joules"] = Estimate.exact(joules, "assumed")
     if grams is not None:
-        known["grams_co2e"] = quantities.count(grams, of="number of grams", units=("grams", "g"))
+        mass = quantities.count(grams, of="number of grams", units=("grams", "g"))
+        known["grams_co2e"] = Estimate.exact(mass, "assumed")
     if tokens is not None:
-        known["tokens"] = quantities.count(tokens, of="number of tokens", units=("tokens",))
-    if not known:
-        raise UsageError("Give --flops with --on, --energy, --kwh, --grams or --tokens.")
-    found = [(kind, *pair) for kind, value in known.items() for pair in equivalents(kind, value)]
+        read = quantities.count(tokens, of="number of tokens", units=("tokens",))
+        known["tokens"] = Estimate.exact(read, "assumed")
+    if run is None and not known:
+        raise UsageError("Give --flops, --energy, --kwh, --grams or --tokens.")
     if as_json:
-        things = [
-            {"kind": kind, "count": count, "name": e.name, "source": e.source, "date": e.date,
-             "evidence": e.evidence}
-            for kind, count, e in found
-        ]  # fmt: skip
-        print_json({**{str(kind): value for kind, value in known.items()}, "equivalents": things})
+        show.print_figures(_values(run, known))
         return
-    if run:
-        click.echo(table(("the run", ""), run) + "\n")
-    rows = [(e.name, show.plain(count), e.evidence) for _, count, e in found]
+    if run is not None:
+        click.echo(table(("the run", ""), _rows(run)) + "\n")
+    rows = [
+        (e.name, show.plain(number), e.evidence)
+        for kind, figure in known.items()
+        for number, e in equivalents(kind, figure.value)
+    ]
     click.echo(table(("is as much as", "", "evidence"), rows))
     show.conventions(
+        *(
+            ["The chips were not given: enough of them for about a month. Say which with --on."]
+            if run is not None and run.assumed
+            else []
+        ),
         "V read in a primary source, S on a secondary page, M recalled and not checked again, A "
-        "arithmetic on these. Sources: isoflop plan equivalents --json."
+        "arithmetic on these. Sources: isoflop plan equivalents --json.",
     )
 
 
-def _run(
-    flops: str, on: str | None, mfu: str, grid: str | None, pue: float | None
-) -> tuple[list[tuple[str, str]], dict[Kind, float]]:
-    """Time, energy and carbon of a run, as printed and in SI units."""
-    if on is None:
-        raise UsageError("FLOPs alone have no energy: say where with --on, such as 10000xv100.")
+def _run(flops: str, on: str | None, mfu: str, grid: str | None, pue: float | None) -> Run:
+    """Where and how long it is computed, and what that takes."""
     count = quantities.count(flops, of="number of FLOPs", units=("FLOPs", "FLOP"))
     share = quantities.share(mfu, of="MFU")
     if share > 1:
         raise UsageError(f"--mfu {mfu}: no chip computes more than its peak.")
-    machine = catalog.machine(on, grid=grid, power_usage_effectiveness=pue)
+    where = on or f"{usual_chips(count, catalog.accelerator(DEFAULT_CHIP))}x{DEFAULT_CHIP}"
+    machine = catalog.machine(where, grid=grid, power_usage_effectiveness=pue)
     seconds = run_seconds(count, machine, share)
     if seconds is None:
         raise UsageError(f"No peak is known of {machine.accelerator.name}.")
-    found = energy(machine, seconds)
-    known: dict[Kind, float] = {}
-    if found.building is not None:
-        known["joules"] = found.building.value
-    if found.grams_co2e is not None:
-        known["grams_co2e"] = found.grams_co2e.value
-    rows: list[tuple[str, Any]] = [
-        ("FLOPs", show.scientific(count)),
-        (f"on {machine.count:,} x {machine.accelerator.name} at {share:.1%}", _time(seconds)),
+    return Run(count, machine, share, seconds, energy(machine, seconds), assumed=on is None)
+
+
+def _rows(run: Run) -> list[tuple[str, str]]:
+    machine, found = run.machine, run.energy
+    chips = f"{machine.count:,} x {machine.accelerator.name}"
+    return [
+        ("FLOPs", show.scientific(run.flops)),
+        (f"on {chips} at {run.utilisation:.1%}", _time(run.seconds)),
         (f"energy, PUE {machine.power_usage_effectiveness:g}",
          "-" if found.building is None else show.kilowatt_hours(found.building.value)),
         (f"CO2e on the grid {machine.grid}",
          "-" if found.grams_co2e is None else show.carbon(found.grams_co2e.value)),
     ]  # fmt: skip
-    return rows, known
+
+
+def _values(run: Run | None, known: Mapping[Kind, Estimate]) -> dict[str, object]:
+    """In SI units, each thing with its source."""
+    computed: dict[str, object] = {}
+    if run is not None:
+        computed = {
+            "flops": Estimate.exact(run.flops, "assumed"),
+            "chips": run.machine.count,
+            "accelerator": run.machine.accelerator.name,
+            "utilisation": Estimate.exact(run.utilisation, "assumed"),
+            "seconds": Estimate.exact(run.seconds, "assumed"),
+            "power_usage_effectiveness": run.machine.power_usage_effectiveness,
+            "grid": run.machine.grid,
+        }
+    things = [
+        {"kind": kind, "count": figure * (1 / e.amount), "name": e.name, "source": e.source,
+         "date": e.date, "evidence": e.evidence}
+        for kind, figure in known.items()
+        for _, e in equivalents(kind, figure.value)
+    ]  # fmt: skip
+    return {**computed, **{str(kind): known[kind] for kind in known}, "equivalents": things}
 
 
 def _time(seconds: float) -> str:
