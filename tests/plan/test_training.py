@@ -143,7 +143,13 @@ def test_attention_kernels_come_with_the_years() -> None:
 def test_the_fastest_layout_fits_and_is_not_beaten() -> None:
     found = fastest(LLAMA_7B, A100, 64, 2048, 512)
     assert found.memory.total.value <= 0.96 * (A100.bytes or 0)
-    for layout in layouts(LLAMA_7B, A100, 64, 512):
+    tried = [
+        replace(layout, recompute=recompute, microbatch=microbatch).with_batch(512)
+        for layout in layouts(LLAMA_7B, A100, 64, 512)
+        for recompute in ("none", "full")
+        for microbatch in {1, 2, layout.microbatch}
+    ]
+    for layout in tried:
         other = None
         try:
             other = chosen(Job(LLAMA_7B, A100, layout, 2048))

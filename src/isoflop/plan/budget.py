@@ -11,9 +11,9 @@ from isoflop.plan.flops import active_parameters
 from isoflop.plan.laws import LAWS
 from isoflop.plan.scaling import Split, flat_band, loss, optimum, split
 from isoflop.plan.shape import SMALLEST, shape
-from isoflop.plan.training import THIS_YEAR
+from isoflop.plan.training import THIS_YEAR, training_format
 from isoflop.plan.training_memory import Optimizer
-from isoflop.plan.training_run import Run, run
+from isoflop.plan.training_run import USUAL_UTILISATION, Run, run
 
 CLOSE, ROUNDS = 0.01, 12
 LEAST_FLOPS, MOST_FLOPS = 1e12, 1e30
@@ -111,14 +111,16 @@ def with_chip_seconds(chip_seconds: float, how: How) -> Planned:
     Raises:
         UsageError: If so little time trains nothing, or nothing fits the chips.
     """
-    peak = max(how.accelerator.flops_per_second.values())
-    flops = 0.2 * peak * chip_seconds
+    peak = how.accelerator.flops_per_second[training_format(how.accelerator)]
+    flops, step, before = USUAL_UTILISATION * peak * chip_seconds, 1.0, 0.0
     for _ in range(ROUNDS):
         found = with_flops(flops, how)
         ratio = chip_seconds / found.run.chip_seconds.value
-        flops *= math.sqrt(ratio)  # half a step at a time: layouts change by jumps
         if abs(ratio - 1) < CLOSE:
             break
+        if (ratio - 1) * before < 0:  # layouts change by jumps: do not leap back and forth
+            step /= 2
+        flops, before = flops * math.pow(ratio, step), ratio - 1
     tokens = found.split.tokens * chip_seconds / found.run.chip_seconds.value
     made = with_model(found.run.architecture, found.split.parameters, tokens, how)
     spread, flops = made.run.chip_seconds, made.flops.value

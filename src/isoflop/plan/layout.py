@@ -60,7 +60,8 @@ def fastest(
     """The fastest layout that fits.
 
     Tried are all divisions into tensor, pipeline and data parallelism that the sizes allow, with
-    optimizer states or everything sharded, microbatches up to 64, and recomputation.
+    optimizer states or everything sharded, and recomputation only where nothing else fits; with
+    everything sharded, microbatches up to 64.
 
     Args:
         architecture: Of the model.
@@ -79,20 +80,22 @@ def fastest(
     nearest: tuple[float, Layout] | None = None
     room = math.inf if accelerator.bytes is None else USABLE_SHARE * accelerator.bytes
     plain = year < FUSED_YEAR
-    for layout in layouts(architecture, accelerator, chips, sequences, year=year):
-        memory = training_memory(
-            architecture, layout, length, optimizer=optimizer,
-            dropout=plain, attention="plain" if plain else "fused",
-        )  # fmt: skip
-        needed = memory.total.value
-        if nearest is None or needed < nearest[0]:
-            nearest = (needed, layout)
-        if needed > room:
-            continue
-        job = Job(architecture, accelerator, layout, length, number_format, year)
-        taken = step(job)
-        if best is None or taken.chip_seconds_per_token < 0.995 * best[0]:  # ties: the simpler
-            best = (taken.chip_seconds_per_token, layout, taken, memory)
+    for divided in layouts(architecture, accelerator, chips, sequences, year=year):
+        for recompute in _recomputes(year):
+            layout = divided if recompute == "none" else replace(divided, recompute=recompute)
+            memory = training_memory(
+                architecture, layout, length, optimizer=optimizer,
+                dropout=plain, attention="plain" if plain else "fused",
+            )  # fmt: skip
+            needed = memory.total.value
+            if nearest is None or needed < nearest[0]:
+                nearest = (needed, layout)
+            if needed > room:
+                continue
+            taken = step(Job(architecture, accelerator, layout, length, number_format, year))
+            if best is None or taken.chip_seconds_per_token < 0.995 * best[0]:  # ties: the simpler
+                best = (taken.chip_seconds_per_token, layout, taken, memory)
+            break  # to compute more again only takes longer
     if best is None:
         assert nearest is not None
         raise UsageError(_nothing(accelerator, chips, nearest, room))
@@ -133,7 +136,7 @@ def layouts(
     *,
     year: int = THIS_YEAR,
 ) -> Iterator[Layout]:
-    """Every layout that the sizes allow, the simplest first."""
+    """Every layout that the sizes allow, the simplest first, without recomputation."""
     for stages in _stages(architecture, chips):
         for tensor in _tensors(architecture, accelerator, chips // stages):
             whole = Layout(
@@ -146,8 +149,9 @@ def layouts(
                     break
                 batched = replace(whole, microbatch=microbatch).with_batch(sequences)
                 for sharding in _shardings(batched):
-                    for recompute in _recomputes(year):
-                        yield replace(batched, sharding=sharding, recompute=recompute)
+                    if microbatch > 1 and sharding < 3:
+                        continue  # larger pieces save nothing but the gathering of weights
+                    yield replace(batched, sharding=sharding) if sharding else batched
 
 
 def _stages(a: Architecture, chips: int) -> Iterator[int]:
