@@ -294,6 +294,16 @@ def runtimes(result: dict[str, Any]) -> str:
     )
 
 
+def plan(result: dict[str, Any]) -> str:
+    """Forecasts of `isoflop plan` against published figures."""
+    bars = [(what, measured, bar, met) for what, measured, bar, met in result["bars"]]
+    return (
+        "## Planning\n\nSymmetric errors |ln(forecast / published)| on published runs, throughputs "
+        "and energies; `python -m benchmarks.plan` prints every table. What is left out was not "
+        f"fitted on.\n\n{judged(bars)}"
+    )
+
+
 SECTIONS = {
     "encoder": encoder,
     "vectors": vectors,
@@ -303,4 +313,5 @@ SECTIONS = {
     "fuzz": fuzz,
     "ways": ways,
     "runtimes": runtimes,
+    "plan": plan,
 }
