@@ -161,7 +161,19 @@ def verdicts(sets: dict[str, dict[str, dict[str, float]]], default: str) -> list
         lines.append(
             f"- {name}: {against}{own - parts:+.4f} to the better of bm25 and dense (bar +0.01)."
         )
+        if (judged := _better_passages(figures, default)) is not None:
+            lines[-1] += f" By passages: {judged:+.4f}."
     return lines
+
+
+def _better_passages(figures: dict[str, dict[str, Any]], default: str) -> float | None:
+    """How far the default's passages are from the better of words and vectors, where judged."""
+    if "passages_ndcg" not in figures[f"isoflop, {default}"]:
+        return None
+    own, *parts = (
+        float(figures[f"isoflop, {way}"]["passages_ndcg"]) for way in (default, "bm25", "dense")
+    )
+    return own - max(parts)
 
 
 def _passages(figures: dict[str, dict[str, Any]], labels: Sequence[str]) -> str:
