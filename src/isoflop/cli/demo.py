@@ -28,7 +28,7 @@ from isoflop.search.index import Index
 from isoflop.settings import cache_folder
 
 STRIDE = 4  # of the answerable questions every so many are answered in full: the demo is short
-EXAMPLE = "How many tokens does a compute-optimal model see for each of its parameters?"
+EXAMPLE = "How many FLOPs does the training of GPT-3 take?"
 
 
 @click.command()
