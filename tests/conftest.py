@@ -5,10 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from isoflop.search.encode import Encoder, load
 
 Write = Callable[[str, str], Path]
+
+settings.register_profile("any machine", deadline=None)  # a busy one fails no property
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
