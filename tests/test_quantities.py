@@ -4,7 +4,7 @@ import pytest
 
 from isoflop import catalog
 from isoflop.errors import UsageError
-from isoflop.quantities import chips, count, dollars, joules, rate, seconds, share
+from isoflop.quantities import chips, count, dollars, joules, rate, seconds, share, written
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,10 @@ def test_money_chips_and_rates() -> None:
 def test_what_is_no_positive_count_is_refused_and_named(text: str) -> None:
     with pytest.raises(UsageError, match="is not a number"):
         count(text)
+
+
+def test_a_large_count_is_written_as_budgets_are() -> None:
+    assert [written(n) for n in (3.14e23, 1e22, 7.451e9, 12)] == ["3.14e23", "1e22", "7.45e9", "12"]
 
 
 def test_messages_show_accepted_forms() -> None:

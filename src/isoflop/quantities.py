@@ -167,6 +167,11 @@ def rate(text: str, *, of: str = "rate") -> tuple[float, float]:
     return amount, seconds(f"1 {period}", of=of)
 
 
+def written(count: float | None, digits: int = 3) -> str:
+    """A large count as budgets are written: "3.14e23", "1e22"; unknown is as none."""
+    return f"{count or 0:.{digits}g}".replace("e+0", "e").replace("e+", "e")
+
+
 def _split(text: str, of: str, forms: str) -> tuple[float, str]:
     match = _NUMBER.fullmatch(text)
     if not match:

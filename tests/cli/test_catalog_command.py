@@ -12,7 +12,11 @@ from isoflop.errors import UsageError
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(catalog, list(arguments), catch_exceptions=False)
+    # as under `isoflop`: click keeps the first spelling of --help that a command is asked with
+    names = ["-h", "--help"]
+    return CliRunner().invoke(
+        catalog, list(arguments), catch_exceptions=False, help_option_names=names
+    )
 
 
 def test_the_tables_are_counted() -> None:

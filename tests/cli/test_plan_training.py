@@ -164,7 +164,7 @@ def test_fine_tuning_is_told_by_each_way(plan) -> None:  # type: ignore[no-untyp
     asked = ("finetuning", "llama-3.1-8b", "--tokens", "10e6", "--on", "h100-sxm", "--json")
     lora = plan(*asked).values
     qlora = plan(*asked, "--method", "qlora").values
-    assert lora["trained_parameters"] == 41_943_040
+    assert lora["trained_parameters"]["value"] == 41_943_040
     assert qlora["memory_bytes"]["value"] < lora["memory_bytes"]["value"]
     assert lora["dollars"]["low"] < lora["dollars"]["value"] < lora["dollars"]["high"]
 

@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from isoflop.plan.claim import Claim, Implied, implications, product, ratio, refuse
+from isoflop.plan.claim import (
+    Claim,
+    Implied,
+    implications,
+    in_hours,
+    product,
+    ratio,
+    refuse,
+)
+from isoflop.quantities import written
 
 Level = Literal["impossible", "implausible", "misleading", "note"]
 LEVELS: tuple[Level, ...] = ("note", "misleading", "implausible", "impossible")
@@ -84,8 +93,8 @@ def _hours(claim: Claim, implied: Implied) -> Iterator[Finding]:
         return
     figures = {"chips_times_hours": chip_time / 3600, "chip_hours": claim.chip_seconds / 3600}
     reason = (
-        f"{claim.chips:,.0f} chips for {_h(claim.seconds)} are {_h(chip_time)} of chip time, "
-        f"but {_h(claim.chip_seconds)} were given"
+        f"{claim.chips:,.0f} chips for {in_hours(claim.seconds)} are {in_hours(chip_time)} of "
+        f"chip time, but {in_hours(claim.chip_seconds)} were given"
     )
     if 1 / HOURS_AGREE <= factor / claim.chips <= HOURS_AGREE:
         reason += ": the wall hours were given as chip-hours"
@@ -99,8 +108,8 @@ def _count(claim: Claim, implied: Implied) -> Iterator[Finding]:
         return
     figures = {"flops": claim.flops or 0, "counted_flops": implied.counted_flops or 0}
     reason = (
-        f"{claim.flops:.3g} FLOPs are {factor:.2g} times 6 x parameters x tokens "
-        f"= {implied.counted_flops:.3g}: "
+        f"{written(claim.flops)} FLOPs are {factor:.2g} times 6 x parameters x tokens "
+        f"= {written(implied.counted_flops)}: "
     )
     name, cause = _miscounted(claim, factor)
     yield Finding("misleading", name, reason + cause, figures)
@@ -111,14 +120,15 @@ def _miscounted(claim: Claim, factor: float) -> tuple[str, str]:
     experts = ratio(claim.parameters, claim.active_parameters) or 1.0
     if experts > SAME_COUNT[1] and 1 / AGREEMENT <= factor / experts <= AGREEMENT:
         return "all parameters counted as active", (
-            f"all {claim.parameters:.3g} parameters were counted where a token meets "
-            f"{claim.active_parameters:.3g}."
+            f"all {written(claim.parameters)} parameters were counted where a token meets "
+            f"{written(claim.active_parameters)}."
         )
     if FORWARD_ONLY[0] <= factor <= FORWARD_ONLY[1]:
         return "forward pass counted alone", "a third, as if training were the forward pass alone."
     if factor < 1:
         return "data set size read as tokens processed", (
-            f"they process {factor:.0%} of {claim.tokens:.3g} tokens, which may be the data set's."
+            f"they process {factor:.0%} of {written(claim.tokens)} tokens, which may be the data "
+            "set's."
         )
     return "tokens are the data set's", f"the data set was read {factor:.2g} times, or they differ."
 
@@ -130,8 +140,8 @@ def _over_peak(claim: Claim, implied: Implied) -> Iterator[Finding]:
         return
     figures = {"mfu": mfu, "most_of_a_run": MOST_OF_A_RUN}
     reason = (
-        f"{implied.flops:.3g} FLOPs in {_h(implied.chip_seconds)} of {chip.name} are "
-        f"{mfu:.0%} of its dense {claim.number_format} peak of {implied.peak:.4g} FLOP/s"
+        f"{written(implied.flops)} FLOPs in {in_hours(implied.chip_seconds)} of {chip.name} are "
+        f"{mfu:.0%} of its dense {claim.number_format} peak of {written(implied.peak, 4)} FLOP/s"
     )
     if mfu > 1:
         yield Finding("impossible", "over peak", f"{reason}.", figures)
@@ -151,13 +161,13 @@ def _too_high(claim: Claim, implied: Implied, mfu: float) -> Iterator[Finding]:
     tokens, usual = claim.tokens, claim.mfu or _rate_share(claim, implied)
     if claim.flops is None and tokens is not None:
         processed = (tokens * usual / mfu,) if usual else (tokens * low, tokens * high)
-        span = " to ".join(f"{value:.3g}" for value in processed)
+        span = " to ".join(f"{written(value)}" for value in processed)
         share = f"{usual:.1%} MFU as claimed" if usual else "20 to 50 % MFU"
         known = claim.dataset_tokens == tokens or usual is not None
         yield Finding(
             "misleading" if known else "note",
             "data set size read as tokens processed",
-            f"At {share} these chips processed {span} tokens in that time; {tokens:.3g} "
+            f"At {share} these chips processed {span} tokens in that time; {written(tokens)} "
             + ("is" if claim.dataset_tokens == tokens else "may be")
             + " the size of the data set, not what was read from it.",
             {"tokens": tokens, "processed_tokens": processed[0]},
@@ -167,7 +177,7 @@ def _too_high(claim: Claim, implied: Implied, mfu: float) -> Iterator[Finding]:
             "note",
             "all parameters counted as active",
             f"If the model has experts, only those a token meets count: at 20 to 50 % MFU "
-            f"{claim.parameters * low:.3g} to {claim.parameters * high:.3g} of them.",
+            f"{written(claim.parameters * low)} to {written(claim.parameters * high)} of them.",
             {"parameters": claim.parameters},
         )
     hours = (
@@ -177,7 +187,7 @@ def _too_high(claim: Claim, implied: Implied, mfu: float) -> Iterator[Finding]:
     yield Finding(
         "note",
         "time such a run takes",
-        f"At 20 to 50 % MFU it takes {_h(hours[0])} to {_h(hours[1])} of chip time.",
+        f"At 20 to 50 % MFU it takes {in_hours(hours[0])} to {in_hours(hours[1])} of chip time.",
         {"least_chip_hours": hours[0] / 3600, "most_chip_hours": hours[1] / 3600},
     )
 
@@ -190,8 +200,8 @@ def _rate(claim: Claim, implied: Implied) -> Iterator[Finding]:
     figures = {"flops_per_second": claim.flops_per_second, "peak": implied.peak}
     if share > 1:
         reason = (
-            f"{claim.flops_per_second:.4g} FLOP/s of a chip are {share:.0%} of its dense "
-            f"{claim.number_format} peak of {implied.peak:.4g}"
+            f"{written(claim.flops_per_second, 4)} FLOP/s of a chip are {share:.0%} of its dense "
+            f"{claim.number_format} peak of {written(implied.peak, 4)}"
         )
         sparse = share <= SPARSE * 1.01
         yield Finding(
@@ -211,7 +221,10 @@ def _rate(claim: Claim, implied: Implied) -> Iterator[Finding]:
 def _mfu_and_rate(
     claim: Claim, share: float, factor: float, figures: Mapping[str, float]
 ) -> Iterator[Finding]:
-    reason = f"MFU of {claim.mfu:.1%} and {claim.flops_per_second:.4g} FLOP/s ({share:.1%} of peak)"
+    reason = (
+        f"MFU of {claim.mfu:.1%} and {written(claim.flops_per_second, 4)} FLOP/s "
+        f"({share:.1%} of peak)"
+    )
     if RECOMPUTE[0] <= 1 / factor <= RECOMPUTE[1]:  # FLOP/s with recomputation: HFU beside MFU
         return
     sparse = 1 / AGREEMENT <= factor * SPARSE <= AGREEMENT
@@ -303,9 +316,10 @@ def _too_low(claim: Claim, implied: Implied) -> Iterator[Finding]:
     yield Finding(
         "misleading",
         "hours cover more than the run",
-        f"{implied.flops:.3g} FLOPs in {_h(implied.chip_seconds)} of chip time are {mfu:.1%} of "
-        f"the peak; at 20 to 50 % they take {_h(fast)} to {_h(slow)}. The hours cover other work "
-        f"too, or the data was read {ORDINARY[0] / mfu:.2g} to {ORDINARY[1] / mfu:.2g} times.",
+        f"{written(implied.flops)} FLOPs in {in_hours(implied.chip_seconds)} of chip time are "
+        f"{mfu:.1%} of the peak; at 20 to 50 % they take {in_hours(fast)} to {in_hours(slow)}. The "
+        f"hours cover other work too, or the data was read {ORDINARY[0] / mfu:.2g} to "
+        f"{ORDINARY[1] / mfu:.2g} times.",
         {"mfu": mfu, "least_of_a_run": LEAST_OF_A_RUN},
     )
 
@@ -364,7 +378,7 @@ def _epochs(claim: Claim, implied: Implied) -> Iterator[Finding]:
     yield Finding(
         "note",
         "epochs",
-        f"{claim.tokens:.3g} tokens of a data set of {claim.dataset_tokens:.3g}: "
+        f"{written(claim.tokens)} tokens of a data set of {written(claim.dataset_tokens)}: "
         f"{implied.epochs:.2g} epochs.",
         {"epochs": implied.epochs},
     )
@@ -376,7 +390,7 @@ def _ordinary(claim: Claim, implied: Implied) -> Iterator[Finding]:
         yield Finding(
             "note",
             "MFU",
-            f"{implied.flops:.3g} FLOPs in {_h(implied.chip_seconds)} of chip time are "
+            f"{written(implied.flops)} FLOPs in {in_hours(implied.chip_seconds)} of chip time are "
             f"{implied.mfu:.1%} of the dense {claim.number_format} peak; published runs lie "
             "between 10 and 57 %, most between 20 and 50 %.",
             {"mfu": implied.mfu},
@@ -410,9 +424,3 @@ CHECKS: tuple[Check, ...] = (
 def _rate_share(claim: Claim, implied: Implied) -> float | None:
     """FLOP/s claimed of a chip over its dense peak."""
     return ratio(claim.flops_per_second, implied.peak)
-
-
-def _h(seconds: float | None) -> str:
-    """Hours, as text."""
-    hours = (seconds or 0) / 3600
-    return f"{hours:,.0f} h" if hours >= 100 else f"{hours:.3g} h"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from isoflop.errors import UsageError
 from isoflop.machine import Accelerator, Machine
 from isoflop.plan.energy import energy
+from isoflop.quantities import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +167,9 @@ def product(*factors: float | None) -> float | None:
 def ratio(one: float | None, other: float | None) -> float | None:
     """One over the other; None if one is unknown."""
     return None if one is None or other is None else one / other
+
+
+def in_hours(seconds: float | None) -> str:
+    """Hours, as text: "192 h", "6.62 h"; unknown is as none."""
+    hours = (seconds or 0) / 3600
+    return f"{hours:,.0f} h" if hours >= 100 else f"{written(hours)} h"

@@ -6,15 +6,17 @@ import click
 
 from isoflop import catalog, quantities
 from isoflop.cli import options
-from isoflop.cli.output import dollars, print_json, table
+from isoflop.cli.output import dollars, table
 from isoflop.cli.plan import show
 from isoflop.cli.plan.energy import check, duration
 from isoflop.errors import UsageError
+from isoflop.estimate import Estimate
 from isoflop.machine import Accelerator
 from isoflop.plan.audit import LEVELS, Audit
 from isoflop.plan.audit import audit as audit_of
 from isoflop.plan.claim import Claim, palm_flops_per_token
 from isoflop.plan.flops import active_parameters, parameters, training_flops_per_token
+from isoflop.quantities import written
 
 FORMATS = ("fp32", "tf32", "bf16", "fp16", "fp8", "fp4")
 
@@ -133,8 +135,11 @@ def _with_attention(claim: Claim, layers: int | None, width: int | None, length:
 def _print(claim: Claim, found: Audit, as_json: bool) -> None:
     findings = [asdict(finding) for finding in found.findings]
     if as_json:
-        implied = asdict(found.implied)
-        print_json({"verdict": found.verdict, "findings": findings, "implied": implied})
+        implied = {
+            name: Estimate.exact(value) if isinstance(value, int | float) else value
+            for name, value in asdict(found.implied).items()
+        }
+        show.print_figures({"verdict": found.verdict, "findings": findings, "implied": implied})
     else:
         click.echo(f"verdict: {found.verdict}\n")
         for finding in sorted(found.findings, key=lambda f: LEVELS.index(f.level), reverse=True):
@@ -156,7 +161,7 @@ def _print(claim: Claim, found: Audit, as_json: bool) -> None:
 def _implied(found: Audit) -> list[tuple[str, str]]:
     i = found.implied
     rows: list[tuple[str, float | None, show.Unit]] = [
-        ("FLOPs", i.flops, lambda value: f"{value:.3g}"),
+        ("FLOPs", i.flops, written),
         ("chip-hours", i.chip_seconds, show.hours),
         ("chip-hours at the peak", i.ideal_chip_seconds, show.hours),
         ("MFU", i.mfu, lambda value: f"{value:.1%}"),

@@ -16,6 +16,7 @@ from isoflop.machine import Machine
 from isoflop.plan.energy import Energy, energy
 from isoflop.plan.equivalents import Kind, equivalents, run_seconds
 from isoflop.plan.training_run import usual_chips
+from isoflop.quantities import written
 
 DEFAULT_MFU = "35%"
 DEFAULT_CHIP = "h100-sxm"  # where --on does not say
@@ -125,7 +126,7 @@ def _rows(run: Run) -> list[tuple[str, str]]:
     machine, found = run.machine, run.energy
     chips = f"{machine.count:,} x {machine.accelerator.name}"
     return [
-        ("FLOPs", show.scientific(run.flops)),
+        ("FLOPs", written(run.flops)),
         (f"on {chips} at {run.utilisation:.1%}", _time(run.seconds)),
         (f"energy, PUE {machine.power_usage_effectiveness:g}",
          "-" if found.building is None else show.kilowatt_hours(found.building.value)),

@@ -95,9 +95,9 @@ def _values(found: Adapted, machine: Machine) -> dict[str, object]:
     power = energy(machine, found.seconds)
     return {
         "method": found.method,
-        "flops": found.flops,
-        "trained_parameters": found.trained,
-        "frozen_parameters": found.frozen,
+        "flops": Estimate.exact(found.flops),
+        "trained_parameters": Estimate.exact(found.trained),
+        "frozen_parameters": Estimate.exact(found.frozen),
         "memory_bytes": found.memory.total,
         "seconds": found.seconds,
         "chip_hours": found.chip_seconds * (1 / show.HOUR),

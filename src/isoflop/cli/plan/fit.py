@@ -11,7 +11,7 @@ from isoflop.cli.plan import show
 from isoflop.errors import UsageError
 from isoflop.estimate import Estimate
 from isoflop.plan.runs import Run, read_runs
-from isoflop.quantities import count
+from isoflop.quantities import count, written
 
 if TYPE_CHECKING:  # loads numpy and scipy
     from isoflop.plan.fit import Fit, Profile
@@ -109,7 +109,7 @@ def _values(
         "median_relative_error": found.error,
         "bootstrap": len(found.samples),
         "constants": {
-            name: {"value": value, "standard_error": errors.get(name)}
+            name: _constant(value, errors.get(name))
             for name, value in {**constants, "a": surface.exponent}.items()
         },
         "optima": [
@@ -124,6 +124,18 @@ def _values(
     }
 
 
+def _constant(value: float, error: float | None) -> dict[str, object]:
+    """With its standard error, and the 80 % interval that follows if errors are normal."""
+    away = None if error is None else 1.2816 * error
+    return {
+        "low": None if away is None else value - away,
+        "value": value,
+        "high": None if away is None else value + away,
+        "standard_error": error,
+        "basis": "measured",
+    }
+
+
 def _text(found: "Fit", optima: Optima, minima: "list[Profile]", slope: float | None) -> str:
     errors = found.standard_errors()
     values = {name: getattr(found.surface, name) for name in ("E", "A", "B", "alpha", "beta")}
@@ -134,7 +146,7 @@ def _text(found: "Fit", optima: Optima, minima: "list[Profile]", slope: float | 
     ]
     best = [
         (
-            show.scientific(flops),
+            written(flops),
             show.plain(size.value),
             *((show.plain(size.low), show.plain(size.high)) if errors else ("-", "-")),
             show.plain(tokens.value),

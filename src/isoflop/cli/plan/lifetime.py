@@ -174,8 +174,8 @@ def _values(
     saved = [each.saved for each in around.values() if each.saved is not None]
     return {
         "unit": "dollars" if priced else "flops",
-        "loss": found.given.loss,
-        "perplexity": math.exp(found.given.loss),
+        "loss": Estimate.exact(found.given.loss),
+        "perplexity": Estimate.exact(math.exp(found.given.loss)),
         "parameters": _between(around, "parameters"),
         "tokens": _between(around, "tokens"),
         "cost": _between(around, "cost"),
@@ -192,20 +192,14 @@ def _values(
     }
 
 
-def _model(model: Life) -> dict[str, float | None]:
+def _model(model: Life) -> dict[str, Estimate | None]:
+    """Its figures by one law; None where it cannot be made."""
+    names = ("parameters", "tokens", "loss", "training", "prompts", "outputs", "cost")
+    figures = {name: getattr(model, name) for name in names}
     return {
-        "parameters": model.parameters,
-        "tokens": _finite(model.tokens),
-        "loss": model.loss,
-        "training": _finite(model.training),
-        "prompts": model.prompts,
-        "outputs": model.outputs,
-        "cost": _finite(model.cost),
+        name: Estimate.exact(figure) if math.isfinite(figure) else None
+        for name, figure in figures.items()
     }
-
-
-def _finite(figure: float) -> float | None:
-    return figure if math.isfinite(figure) else None
 
 
 def _text(found: Found, band: tuple[Life, Life], around: dict[str, Found], priced: bool) -> str:

@@ -145,9 +145,14 @@ def _values(
     train = None
     if trained is not None:
         train = {
-            **_parts(trained),
+            **{name: Estimate.exact(size) for name, size in _parts(trained).items()},
             "total": trained.memory.total,
             "layout": str(trained.layout),
             "why": list(trained.why),
         }
-    return {"parameters": parameters(a), "serving": served, "training": train, "problem": why}
+    return {
+        "parameters": Estimate.exact(parameters(a)),
+        "serving": served,
+        "training": train,
+        "problem": why,
+    }

@@ -7,6 +7,7 @@ import click
 
 from isoflop.cli.output import amount, dollars, note, print_json, table
 from isoflop.estimate import Estimate
+from isoflop.quantities import written
 
 HOUR, KILOWATT_HOUR, TONNE = 3600.0, 3.6e6, 1e6
 
@@ -71,14 +72,9 @@ def plain(figure: float) -> str:
     return _short(figure, 3)
 
 
-def scientific(figure: float) -> str:
-    """As budgets are written: 1e+22 is "1e22", 9.38e+22 is "9.38e22"."""
-    return f"{figure:.3g}".replace("e+", "e")
-
-
 def flop(figure: float) -> str:
     """Operations as budgets are written: "9.38e22 FLOP"."""
-    return f"{scientific(figure)} FLOP"
+    return f"{written(figure)} FLOP"
 
 
 def figures(rows: Sequence[tuple[str, Figure, Unit]]) -> str:
