@@ -89,6 +89,8 @@ def test_conventions_are_told(plan: Any) -> None:
         (("--on", "h100-sxm"), "Name one model"),
         (("llama-3.1-8b", "--params", "7e9", "--on", "h100-sxm"), "Name one model"),
         (("--layers", "3", "--on", "h100-sxm"), "--width and --heads"),
+        (("llama-3.1-8b", "--on", "h100", "--users", "1e6"), "more than 20,000 a chip"),
+        (("llama-3.1-8b", "--on", "h100", "--rate", "1e9/s"), "more than 10,000 a chip"),
         (("llama-9", "--on", "h100-sxm"), "Nothing called 'llama-9'"),
         (("llama-3.1-8b", "--on", "h101-sxm"), "h101-sxm"),
         ((*EIGHT, "--users", "0"), "more than zero"),

@@ -26,6 +26,7 @@ T = TypeVar("T")
 # Silent reading, 238 words a minute (Brysbaert 2019, recalled), 1.3 tokens a word (ray-project/
 # llm-numbers, 2023): a user reads the answer before asking again.
 READING_TOKENS_PER_SECOND = 238 * 1.3 / 60
+MOST_USERS, MOST_RATE = 20_000, 10_000  # of one chip; none known comes near
 
 
 @click.command()
@@ -114,6 +115,7 @@ def serving(
     machine = catalog.machine(on, grid=grid, power_usage_effectiveness=pue, dollars_per_hour=price)
     machine = _placed(machine, None if memory is None else count(memory, of="memory"))
     demand = _demand(prompt, output, users, think, rate)
+    _bearable(demand, machine.count)
     target = None if purpose is None else _known(TARGETS, purpose, "purpose")
     software = _known(ENGINES, engine, "engine")
     d = Deployment(architecture, machine.accelerator, software, weights, cache)
@@ -245,6 +247,21 @@ def _demand(
     if think is not None:
         pause = 0.0 if think.strip() in ("0", "0s") else seconds(think, of="time to think")
     return Demand(prompt_tokens, output_tokens, users=round(number), think_seconds=pause)
+
+
+def _bearable(demand: Demand, chips: int) -> None:
+    """Refuse what no chip bears, rather than simulate it for minutes."""
+    users, rate = demand.users or 0, demand.requests_per_second or 0
+    if users > MOST_USERS * chips:
+        raise UsageError(
+            f"{users:,} users are more than {MOST_USERS:,} a chip, which none serves. Give more "
+            "chips, or fewer users."
+        )
+    if rate > MOST_RATE * chips:
+        raise UsageError(
+            f"Requests come faster than they are answered: {rate:,.0f} a second are more than "
+            f"{MOST_RATE:,} a chip. Give more chips, or fewer requests."
+        )
 
 
 def _known(table: Mapping[str, T], name: str, kind: str) -> T:
