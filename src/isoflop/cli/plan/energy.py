@@ -156,8 +156,7 @@ def _conventions(machine: Machine, load: Load, batch: float) -> None:
         else "its power is not known: give --watts"
     )
     show.conventions(
-        f"{machine.count:,} x {chip.name}, {load}: {power}. "
-        f"PUE {machine.power_usage_effectiveness:g}.",
+        f"{machine.count:,} x {chip.name}, {load}: {power}. {show.building(machine)}.",
         f"Grid: {machine.grid}, location-based (what the grid emits, not what was bought); data "
         "sets differ by up to 20 %.",
         "Published figures mostly count chips at their limit, times PUE; the expected value is "

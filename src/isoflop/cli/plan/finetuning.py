@@ -117,6 +117,6 @@ def _conventions(found: Adapted, machine: Machine, length: int, batch: int, rank
     }[found.method]
     show.conventions(
         f"{counted}, causal attention besides. Sequences of {length:,} tokens, {batch} a step.",
-        f"{machine.count} x {machine.accelerator.name}; PUE {machine.power_usage_effectiveness:g}; "
+        f"{machine.count} x {machine.accelerator.name}; {show.building(machine)}; "
         f"grid {machine.grid}. Fine-tunings were not among the rows that constants were fitted on.",
     )

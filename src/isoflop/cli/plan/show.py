@@ -7,6 +7,7 @@ import click
 
 from isoflop.cli.output import amount, dollars, note, print_json, table
 from isoflop.estimate import Estimate
+from isoflop.machine import Machine
 from isoflop.quantities import written
 
 HOUR, KILOWATT_HOUR, TONNE = 3600.0, 3.6e6, 1e6
@@ -89,6 +90,13 @@ def figures(rows: Sequence[tuple[str, Figure, Unit]]) -> str:
             ends = (shown(figure.low), shown(figure.high))
             lines.append((name, shown(figure.value), *ends, figure.basis))
     return table(("", "expected", "low", "high", "basis"), lines)
+
+
+def building(machine: Machine) -> str:
+    """The PUE that is assumed, and what 1 leaves out."""
+    pue = machine.power_usage_effectiveness
+    left_out = "" if pue > 1 else " (no cooling: say --pue, most buildings are at 1.08 to 1.6)"
+    return f"PUE {pue:g}{left_out}"
 
 
 def as_json(figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -247,7 +247,7 @@ def conventions(planned: Planned, how: How, machine: Machine) -> list[str]:
         f"({how.law}: {law.title}).",
         "Low and high hold 80 % of published runs: restarts, evaluation and layouts that were "
         "not the fastest are in; failed runs, experiments and data are not.",
-        f"{price}; PUE {machine.power_usage_effectiveness:g}; grid {machine.grid}, "
+        f"{price}; {show.building(machine)}; grid {machine.grid}, "
         f"location-based; software of {how.year}.",
     ]
 
