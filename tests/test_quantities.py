@@ -81,5 +81,5 @@ def test_a_share_is_read_in_per_cent_or_as_a_fraction() -> None:
     assert share("120%") == 1.2
     with pytest.raises(UsageError, match="more than zero"):
         share("-5%")
-    with pytest.raises(UsageError, match="not a MFU"):
+    with pytest.raises(UsageError, match="not an MFU"):
         share("43 TFLOP", of="MFU")

@@ -68,7 +68,7 @@ def count(text: str, *, of: str = "number", units: tuple[str, ...] = ()) -> floa
     factor = COUNTS.get(unit, WORDS.get(unit))
     if factor is None:
         raise UsageError(
-            f"{text!r} is not a {of}: {rest!r} is no unit of it. "
+            f"{text!r} is not {_a(of)}: {rest!r} is no unit of it. "
             'Write it such as "7e9", "7B", "1.2T" or "140 billion".'
         )
     return _positive(value * factor, text, of)
@@ -85,11 +85,11 @@ def seconds(text: str, *, of: str = "time") -> float:
     factor = 1.0 if not unit else SECONDS.get(unit, SECONDS.get(unit.removesuffix("s")))
     if factor is None:
         raise UsageError(
-            f"{text!r} is not a {of}: {rest!r} is no unit of time. "
+            f"{text!r} is not {_a(of)}: {rest!r} is no unit of time. "
             'Write it such as "30 days", "20 min" or "1.5 h".'
         )
     if value * factor > MOST_SECONDS:
-        raise UsageError(f"{text!r} is not a {of} to plan for: it is over ten thousand years.")
+        raise UsageError(f"{text!r} is not {_a(of)} to plan for: it is over ten thousand years.")
     return _positive(value * factor, text, of)
 
 
@@ -106,7 +106,7 @@ def joules(text: str, *, of: str = "energy") -> float:
     if factor is None:
         wrong = f"{rest!r} is no unit of energy" if rest else "its unit is missing"
         raise UsageError(
-            f'{text!r} is not an {of}: {wrong}. Write it such as "449 MWh", "0.24 Wh" or "1.3 GJ".'
+            f'{text!r} is not {_a(of)}: {wrong}. Write it such as "449 MWh", "0.24 Wh" or "1.3 GJ".'
         )
     return _positive(value * factor, text, of)
 
@@ -121,7 +121,7 @@ def share(text: str, *, of: str = "share") -> float:
     """
     value, rest = _split(text, of, 'such as "43%" or "0.43"')
     if rest not in ("", "%"):
-        raise UsageError(f'{text!r} is not a {of}. Write it such as "43%" or "0.43".')
+        raise UsageError(f'{text!r} is not {_a(of)}. Write it such as "43%" or "0.43".')
     per_cent = rest == "%" or value > 3
     return _positive(value / 100 if per_cent else value, text, of)
 
@@ -175,13 +175,18 @@ def written(count: float | None, digits: int = 3) -> str:
 def _split(text: str, of: str, forms: str) -> tuple[float, str]:
     match = _NUMBER.fullmatch(text)
     if not match:
-        raise UsageError(f"{text!r} is not a {of}. Write it {forms}.")
+        raise UsageError(f"{text!r} is not {_a(of)}. Write it {forms}.")
     return float(match[1].replace(",", "").replace("_", "")), match[2]
+
+
+def _a(name: str) -> str:
+    """With its article: "an output length"."""
+    return f"{'an' if name[0] in 'aeiouM' else 'a'} {name}"  # "an MFU"
 
 
 def _positive(value: float, text: str, of: str) -> float:
     if not math.isfinite(value):
-        raise UsageError(f"{text!r} is not a {of}: it must be finite.")
+        raise UsageError(f"{text!r} is not {_a(of)}: it must be finite.")
     if value <= 0:
-        raise UsageError(f"{text!r} is not a {of}: it must be more than zero.")
+        raise UsageError(f"{text!r} is not {_a(of)}: it must be more than zero.")
     return value

@@ -41,7 +41,7 @@ def test_a_known_model_is_counted_from_its_shape(plan: Any) -> None:
         (("--params", "-1e9", "--tokens", "1e9"), "more than zero"),
         ((*EXAMPLE, "--hours", "24", "--pue", "0.5"), "1 or more"),
         ((*EXAMPLE, "--energy", "449"), "its unit is missing"),
-        ((*EXAMPLE, "--mfu", "fast"), "not a MFU"),
+        ((*EXAMPLE, "--mfu", "fast"), "not an MFU"),
         ((*EXAMPLE, "--active", "1e12"), "more than all"),
         ((*EXAMPLE, "--layers", "12"), "--layers and --width together"),
         ((*EXAMPLE, "--model", "gpt2"), "not both"),

@@ -103,7 +103,7 @@ def audit(
 
 
 def _count(text: str | None, of: str) -> float | None:
-    return None if text is None else quantities.count(text, of=of, units=(of,))
+    return None if text is None else quantities.count(text, of=f"number of {of}", units=(of,))
 
 
 def _chip(text: str) -> Accelerator:
