@@ -56,6 +56,7 @@ def modules(*arguments: str) -> set[str]:
         ("catalog",),
         ("catalog", "accelerators", "h100"),
         ("catalog", "architectures", "llama-3.1-8b"),
+        ("world", "--help"),
         ("ask", "--help"),
         ("search", "--help"),
         ("index", "--help"),

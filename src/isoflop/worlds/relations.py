@@ -1,0 +1,132 @@
+"""What can be said of whom: relations, their wordings and the lists of values."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+from isoflop.worlds.chance import Chance
+
+Kind = Literal["person", "town", "firm"]
+KINDS: tuple[Kind, ...] = ("person", "town", "firm")
+_CHOICE = re.compile(r"\(([^)]*)\)")
+_SLOT = re.compile(r"\{([^}]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Wordings:
+    """Ways to say one thing: `common` in both splits, `held` in the test split only."""
+
+    common: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Something that is true of a subject and has a value.
+
+    Attributes:
+        name: Unique within its kind.
+        kind: Of the subject.
+        value: What kind of value it has (`values.Values`).
+        verbs: What follows the subject in a sentence that states it.
+        sentences: Whole sentences that state it.
+        questions: Questions for the value.
+        noun: The value described and not named; empty where no question asks through it.
+        order: For numbers: what the lesser and the greater are called.
+    """
+
+    name: str
+    kind: Kind
+    value: str
+    verbs: Wordings
+    sentences: Wordings
+    questions: Wordings
+    noun: str = ""
+    order: tuple[str, str] | None = None
+
+
+@cache
+def _file() -> dict[str, Any]:
+    text = resources.files("isoflop.worlds").joinpath("relations.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+@cache
+def relations(kind: Kind) -> Mapping[str, Relation]:
+    """The relations of a kind of subject, by name."""
+    return {name: _relation(name, kind, row) for name, row in _file()[kind].items()}
+
+
+def _relation(name: str, kind: Kind, row: Mapping[str, Any]) -> Relation:
+    held = row.get("held", {})
+    verbs, sentences, questions = (
+        Wordings(tuple(row.get(part, ())), tuple(held.get(part, ())))
+        for part in ("verbs", "sentences", "questions")
+    )
+    order = row.get("order")
+    return Relation(
+        name, kind, row["value"], verbs, sentences, questions, row.get("noun", ""),
+        (order[0], order[1]) if order else None,
+    )  # fmt: skip
+
+
+@cache
+def listed(value: str) -> tuple[str, ...]:
+    """Every value of a kind that is drawn from a list; empty for names and numbers."""
+    text = _file()["values"].get(value, "")
+    return tuple(text.split("|") if "|" in text else text.split())
+
+
+@cache
+def asides(kind: Kind) -> tuple[str, ...]:
+    """Sentences about a subject that nobody asks about."""
+    return tuple(_file()["asides"][kind])
+
+
+@cache
+def openings() -> Wordings:
+    """Words before a sentence."""
+    return Wordings(tuple(_file()["openings"]["all"]), tuple(_file()["openings"]["held"]))
+
+
+def worded(wordings: Wordings, chance: Chance, held: float) -> tuple[str, bool]:
+    """One of the wordings, its choices made; and whether it is one the train split never shows.
+
+    Args:
+        wordings: To choose from.
+        chance: What chooses.
+        held: How likely one for the test split is taken, where there is one.
+    """
+    unseen = bool(wordings.held) and held > 0 and chance.happens(held)
+    template = chance.pick(wordings.held if unseen else wordings.common)
+    return chosen(template, chance), unseen
+
+
+def chosen(template: str, chance: Chance) -> str:
+    """The template with one of every (this|that)."""
+    if "(" not in template:
+        return template
+    text = _CHOICE.sub(lambda found: chance.pick(found[1].split("|")), template)
+    return " ".join(text.split())
+
+
+def filled(template: str, slots: Mapping[str, str]) -> str:
+    """The template with its slots filled: {v}, {a v} with an article, {s}, {s's}."""
+
+    def fill(found: re.Match[str]) -> str:
+        name = found[1]
+        if name in slots:
+            return slots[name]
+        word = slots[name.removeprefix("a ")]
+        return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+    return _SLOT.sub(fill, template)
+
+
+def slots_of(template: str) -> list[str]:
+    """Names of the slots of a template, without articles."""
+    return [name.removeprefix("a ") for name in _SLOT.findall(template)]
