@@ -1,0 +1,168 @@
+"""Batches of token shards: what a step sees is a function of the seed and the step alone."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from isoflop.errors import IsoflopError, UsageError
+from isoflop.lm.tokenizer import Tokenizer
+from isoflop.train.shards import Shards
+
+IGNORED = -100  # torch.nn.functional.cross_entropy passes over such targets
+
+Tokens = NDArray[np.int64]
+
+
+class Batches:
+    """Batches by step: `inputs, targets = batches[step]`, each (batch / world, context) int64.
+
+    In "stream" alignment a row is a window of the stream of documents. Each epoch cuts the stream
+    into windows at another random place and shows them in another order, every target once. In
+    "document" alignment a row begins with a document and holds as many whole ones as fit; longer
+    ones are cut. Targets are -100 where the loss does not count and where a row is padded.
+
+    Nothing is kept between steps, so training that resumes at a step needs nothing but its
+    number. Rows of a step are dealt to `world` processes in turn of `rank`: put together they are
+    the same rows however many processes there are.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        *,
+        batch: int,
+        context: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        align: Literal["stream", "document"] = "stream",
+    ) -> None:
+        """Batches of `batch` rows over all processes.
+
+        Raises:
+            UsageError: If the processes cannot share the rows evenly.
+            IsoflopError: If the stream is shorter than one context.
+        """
+        if batch < 1 or context < 1 or batch % world or not 0 <= rank < world:
+            raise UsageError(
+                f"batch={batch}, context={context}, rank={rank}, world={world}: the batch must be "
+                "a positive multiple of the number of processes."
+            )
+        if align == "stream" and shards.tokens <= context:
+            raise IsoflopError(
+                f"The text is {shards.tokens:,} tokens, shorter than one context of {context:,}. "
+                "Give more text, or a shorter context."
+            )
+        self.shards, self.batch, self.context, self.seed = shards, batch, context, seed
+        self.rank, self.world, self.align = rank, world, align
+        self.rows = batch // world
+        self._epoch = lru_cache(maxsize=2)(self._windows if align == "stream" else self._documents)
+        self._first_rows = [0]
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of one step."""
+        first = step * self.batch + self.rank * self.rows
+        inputs = np.full((self.rows, self.context), self.shards.end, np.int64)
+        targets = np.full((self.rows, self.context), IGNORED, np.int64)
+        for row in range(self.rows):
+            epoch, place = self._place(first + row)
+            self._fill(inputs[row], targets[row], self._epoch(epoch)[place])
+        return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+    def epoch(self, step: int) -> int:
+        """The epoch, from 0, that a step's first row is from."""
+        return self._place(step * self.batch)[0]
+
+    def _place(self, row: int) -> tuple[int, int]:
+        """The epoch of a row, and its place there."""
+        while self._first_rows[-1] <= row:
+            self._first_rows.append(
+                self._first_rows[-1] + len(self._epoch(len(self._first_rows) - 1))
+            )
+        epoch = int(np.searchsorted(self._first_rows, row, "right")) - 1
+        return epoch, row - self._first_rows[epoch]
+
+    def _random(self, epoch: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, epoch])
+
+    def _windows(self, epoch: int) -> list[Tokens] | Tokens:
+        """Spans (start, count) of an epoch's rows, one for each: shape (rows, 1, 2)."""
+        random, tokens = self._random(epoch), self.shards.tokens
+        starts = random.permutation(tokens // self.context) * self.context + random.integers(tokens)
+        return np.stack((starts, np.full_like(starts, self.context)), axis=1)[:, None]
+
+    def _documents(self, epoch: int) -> list[Tokens] | Tokens:
+        """Spans (start, count) of an epoch's rows, one for each document of the row."""
+        order = self._random(epoch).permutation(self.shards.documents)
+        starts = self.shards.starts[:-1][order]
+        counts = np.minimum(np.diff(self.shards.starts)[order], self.context)
+        spans, ends = np.stack((starts, counts), axis=1), np.cumsum(counts)
+        rows, first = [], 0
+        while first < len(ends):
+            before = int(ends[first - 1]) if first else 0
+            stop = int(np.searchsorted(ends, before + self.context, "right"))
+            rows.append(spans[first:stop])
+            first = stop
+        return rows
+
+    def _fill(self, inputs: Tokens, targets: Tokens, spans: Tokens) -> None:
+        place = 0
+        for start, count in spans.tolist():
+            tokens = self.shards.read(start, count + 1)
+            counts = self.shards.counts(start + 1, count)
+            inputs[place : place + count] = tokens[:-1]
+            targets[place : place + count] = np.where(counts, tokens[1:], IGNORED)
+            place += count
+
+
+class Evaluation(NamedTuple):
+    """Windows of held-out documents.
+
+    Attributes:
+        inputs: (rows, T) int64.
+        targets: (rows, T) int64, -100 where nothing is scored.
+        bytes: Bytes of text that the scored targets of each row stand for: (rows,) int64.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    bytes: Tensor
+
+
+def evaluation_windows(
+    shards: Shards, tokenizer: Tokenizer, *, batch: int, context: int
+) -> Iterator[Evaluation]:
+    """Every token of every document once, in order, in windows that do not overlap.
+
+    A document's first window begins with the end token, a later one with the last token of the
+    window before; no window reaches into another document. End tokens are not scored: they are no
+    bytes of any text. Rows are padded at their end, to the longest of their batch.
+    """
+    rows: list[tuple[Tokens, Tokens]] = []
+    for start, stop in zip(shards.starts[:-1].tolist(), shards.starts[1:].tolist(), strict=True):
+        for first in range(start, stop - 1, context):
+            count = min(context, stop - 1 - first)
+            tokens = shards.read(first, count + 1)
+            targets = np.where(shards.counts(first + 1, count), tokens[1:], IGNORED)
+            rows.append((tokens[:-1], targets))
+            if len(rows) == batch:
+                yield _evaluation(rows, tokenizer, shards.end)
+                rows = []
+    if rows:
+        yield _evaluation(rows, tokenizer, shards.end)
+
+
+def _evaluation(rows: list[tuple[Tokens, Tokens]], tokenizer: Tokenizer, end: int) -> Evaluation:
+    width = max(len(inputs) for inputs, _ in rows)
+    inputs = np.full((len(rows), width), end, np.int64)
+    targets = np.full((len(rows), width), IGNORED, np.int64)
+    for row, (some, wanted) in enumerate(rows):
+        inputs[row, : len(some)] = some
+        targets[row, : len(wanted)] = wanted
+    lengths = np.where(targets == IGNORED, 0, tokenizer.lengths[np.maximum(targets, 0)])
+    return Evaluation(*map(torch.from_numpy, (inputs, targets, lengths.sum(axis=1))))

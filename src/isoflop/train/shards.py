@@ -1,0 +1,294 @@
+"""Token shards: a corpus as files of numbers, mapped into memory and checked by their hashes.
+
+The stream is circular. Each document is its tokens behind one end token, which serves it as the
+beginning of text and closes the document before; what closes the last is the first token.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoflop.errors import IsoflopError
+from isoflop.lm.tokenizer import Tokenizer
+from isoflop.train.corpus import TrainingDocument
+
+VERSION = 1
+INDEX, DOCUMENTS = "index.json", "documents.bin"
+SHARD_TOKENS = 1 << 27
+BATCH_CHARACTERS = 1 << 22
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A packed corpus.
+
+    Attributes:
+        folder: Where it lies.
+        tokens: Number of tokens in the stream, end tokens included.
+        text_bytes: Bytes of text that they stand for, in UTF-8.
+        vocabulary: Number of tokens of the tokenizer.
+        end: Id of the end token.
+        tokenizer_sha256: Of the tokenizer's `tokenizer.json`.
+        starts: Where each document's end token stands, and `tokens` at last: (documents + 1,).
+        masked: Whether some tokens do not count towards the loss.
+    """
+
+    folder: Path
+    tokens: int
+    text_bytes: int
+    vocabulary: int
+    end: int
+    tokenizer_sha256: str
+    starts: NDArray[np.int64]
+    masked: bool
+    _parts: tuple[NDArray[Any], ...]
+    _masks: tuple[NDArray[np.uint8], ...]
+    _bounds: NDArray[np.int64]
+
+    @property
+    def documents(self) -> int:
+        """How many."""
+        return len(self.starts) - 1
+
+    @property
+    def bytes_per_token(self) -> float:
+        """Bytes of text for each token of text; end tokens are not counted."""
+        return self.text_bytes / max(1, self.tokens - self.documents)
+
+    def read(self, start: int, count: int) -> NDArray[np.int64]:
+        """`count` tokens from a place on, around the end of the stream: shape (count,)."""
+        return self._gather(self._parts, start, count).astype(np.int64)
+
+    def counts(self, start: int, count: int) -> NDArray[np.bool_]:
+        """Whether each of `count` tokens counts, as a target, towards the loss."""
+        if not self.masked:
+            return np.ones(count, np.bool_)
+        return self._gather(self._masks, start, count).astype(np.bool_)
+
+    def _gather(self, parts: Sequence[NDArray[Any]], start: int, count: int) -> NDArray[Any]:
+        pieces = []
+        start %= self.tokens
+        while count > 0:
+            part = int(np.searchsorted(self._bounds, start, "right")) - 1
+            first = start - int(self._bounds[part])
+            piece = parts[part][first : first + count]
+            pieces.append(piece)
+            count -= len(piece)
+            start = (start + len(piece)) % self.tokens
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
+
+    @classmethod
+    def load(cls, folder: Path, verify: bool = True) -> Self:
+        """The shards in a folder.
+
+        Args:
+            folder: As `pack` wrote it.
+            verify: Compare the hash of every file, which reads them all; sizes are always compared.
+
+        Raises:
+            IsoflopError: If a file is absent, damaged or cut short, or of a newer version.
+        """
+        index = _index(folder)
+        for file in index["files"]:
+            _check(folder / file["name"], file, verify)
+        dtype = np.dtype(index["dtype"]).newbyteorder("<")
+        rows = index["shards"]
+        sizes = [row["tokens"] for row in rows]
+        return cls(
+            folder=folder,
+            tokens=index["tokens"],
+            text_bytes=index["text_bytes"],
+            vocabulary=index["vocabulary"],
+            end=index["end"],
+            tokenizer_sha256=index["tokenizer_sha256"],
+            starts=np.fromfile(folder / DOCUMENTS, "<i8").astype(np.int64),
+            masked=index["masked"],
+            _parts=tuple(np.memmap(folder / row["bin"], dtype, "r") for row in rows),
+            _masks=tuple(
+                np.memmap(folder / row["mask"], np.uint8, "r") for row in rows if "mask" in row
+            ),
+            _bounds=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
+        )
+
+
+def pack(
+    documents: Iterable[TrainingDocument],
+    tokenizer: Tokenizer,
+    folder: Path,
+    *,
+    shard_tokens: int = SHARD_TOKENS,
+) -> Shards:
+    """Tokenize documents into shards, in a temporary folder that is renamed when it is whole.
+
+    Args:
+        documents: Read once; may be a generator.
+        tokenizer: Any whose ids fit 32 bits; up to 65,536 tokens take 2 bytes each, more take 4.
+        folder: Where to; shards that lie there are replaced.
+        shard_tokens: Most tokens of one file.
+
+    Raises:
+        IsoflopError: If there is no document.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        writer = _Writer(temporary, tokenizer, shard_tokens)
+        for some in _some(documents):
+            writer.add(some)
+        writer.finish()
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return Shards.load(folder, verify=False)
+
+
+class _Writer:
+    """Appends documents to shards and knows, at the end, what the index says."""
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer, shard_tokens: int) -> None:
+        self.folder, self.tokenizer, self.shard_tokens = folder, tokenizer, shard_tokens
+        self.dtype = np.dtype("<u2" if tokenizer.vocabulary <= 1 << 16 else "<u4")
+        self.starts: list[int] = []
+        self.tokens = self.text_bytes = 0
+        self.masked = False
+        self.last_counts = True
+        self.sizes: list[int] = []
+        self.open: tuple[IO[bytes], IO[bytes]] | None = None
+
+    def add(self, documents: Sequence[TrainingDocument]) -> None:
+        texts = [segment.text for document in documents for segment in document.segments]
+        encoded = iter(self.tokenizer.encode_batch(texts))
+        for document in documents:
+            ids, mask = [self.tokenizer.end], [self.last_counts]
+            for segment in document.segments:
+                some = next(encoded)
+                ids += some
+                mask += [segment.counts] * len(some)
+                self.last_counts = segment.counts
+                self.masked |= not segment.counts
+                self.text_bytes += len(segment.text.encode())
+            self.starts.append(self.tokens)
+            self._write(np.array(ids, self.dtype), np.array(mask, np.uint8))
+
+    def _write(self, ids: NDArray[Any], mask: NDArray[np.uint8]) -> None:
+        while ids.size:
+            if self.open is None or self.sizes[-1] == self.shard_tokens:
+                self._next()
+            assert self.open is not None
+            room = self.shard_tokens - self.sizes[-1]
+            self.open[0].write(ids[:room].tobytes())
+            self.open[1].write(mask[:room].tobytes())
+            written = min(room, ids.size)
+            self.sizes[-1] += written
+            self.tokens += written
+            ids, mask = ids[room:], mask[room:]
+
+    def _next(self) -> None:
+        self._close()
+        name = f"{len(self.sizes):05}"
+        self.open = (
+            (self.folder / f"{name}.bin").open("wb"),
+            (self.folder / f"{name}.mask").open("wb"),
+        )
+        self.sizes.append(0)
+
+    def _close(self) -> None:
+        for file in self.open or ():
+            file.close()
+        self.open = None
+
+    def finish(self) -> None:
+        self._close()
+        if not self.starts:
+            raise IsoflopError("There is no document to pack.")
+        if not self.last_counts:  # the first token closes the last document
+            with (self.folder / "00000.mask").open("r+b") as file:
+                file.write(b"\0")
+        shards: list[dict[str, Any]] = []
+        for number, tokens in enumerate(self.sizes):
+            row: dict[str, Any] = {"bin": f"{number:05}.bin", "tokens": tokens}
+            if self.masked:
+                row["mask"] = f"{number:05}.mask"
+            else:
+                (self.folder / f"{number:05}.mask").unlink()
+            shards.append(row)
+        np.array([*self.starts, self.tokens], "<i8").tofile(self.folder / DOCUMENTS)
+        files = [_described(path) for path in sorted(self.folder.iterdir())]
+        index = {
+            "version": VERSION,
+            "dtype": self.dtype.name,
+            "tokens": self.tokens,
+            "documents": len(self.starts),
+            "document_offsets": DOCUMENTS,
+            "text_bytes": self.text_bytes,
+            "bytes_per_token": self.text_bytes / max(1, self.tokens - len(self.starts)),
+            "vocabulary": self.tokenizer.vocabulary,
+            "end": self.tokenizer.end,
+            "tokenizer_sha256": hashlib.sha256(self.tokenizer.to_json().encode()).hexdigest(),
+            "masked": self.masked,
+            "shards": shards,
+            "files": files,
+        }
+        (self.folder / INDEX).write_text(json.dumps(index, indent=2) + "\n")
+
+
+def _some(documents: Iterable[TrainingDocument]) -> Iterator[list[TrainingDocument]]:
+    """Documents in lists of about four million characters, to be encoded together."""
+    some: list[TrainingDocument] = []
+    characters = 0
+    for document in documents:
+        some.append(document)
+        characters += sum(len(segment.text) for segment in document.segments)
+        if characters >= BATCH_CHARACTERS:
+            yield some
+            some, characters = [], 0
+    if some:
+        yield some
+
+
+def _described(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    path = folder / INDEX
+    try:
+        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = int(index["version"])
+    except FileNotFoundError:
+        raise IsoflopError(f"There are no token shards at {folder}.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise IsoflopError(f"{path} is damaged ({error}). Pack the corpus again.") from error
+    if version > VERSION:
+        raise IsoflopError(
+            f"{path} is of version {version}, and this isoflop reads up to {VERSION}. "
+            "Update isoflop, or pack the corpus again."
+        )
+    return index
+
+
+def _check(path: Path, file: dict[str, Any], verify: bool) -> None:
+    if not path.is_file():
+        raise IsoflopError(f"{path} is absent. Pack the corpus again.")
+    size = path.stat().st_size
+    if size != file["bytes"]:
+        raise IsoflopError(
+            f"{path} has {size:,} bytes where its index says {file['bytes']:,}. "
+            "Pack the corpus again."
+        )
+    if verify and _described(path)["sha256"] != file["sha256"]:
+        raise IsoflopError(f"{path} is damaged: its hash has changed. Pack the corpus again.")

@@ -1,0 +1,82 @@
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isoflop.train.corpus import Segment, TrainingDocument, from_documents, normalised
+from isoflop.train.duplicates import NEAR, near_duplicates
+
+
+def grams(text: str) -> set[tuple[str, ...]]:
+    words = text.split()
+    return {tuple(words[i : i + 5]) for i in range(max(1, len(words) - 4))}
+
+
+def by_brute_force(texts: list[str]) -> list[int]:
+    kept: list[int] = []
+    gone: list[int] = []
+    for place, text in enumerate(texts):
+        overlaps = [
+            len(grams(text) & grams(texts[k])) / len(grams(text) | grams(texts[k])) for k in kept
+        ]
+        (gone if max(overlaps, default=0) >= NEAR else kept).append(place)
+    return gone
+
+
+words = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f"]), min_size=1, max_size=60)
+
+
+@st.composite
+def edited_texts(draw: st.DrawFn) -> list[str]:
+    texts = []
+    for original in draw(st.lists(words, min_size=1, max_size=4)):
+        for _ in range(draw(st.integers(1, 4))):
+            copy = list(original)
+            for place in draw(st.lists(st.integers(0, len(copy) - 1), max_size=2)):
+                copy[place] = draw(st.sampled_from(["x", "y", "z"]))
+            texts.append(" ".join(copy))
+    return draw(st.permutations(texts))
+
+
+@given(edited_texts())
+def test_the_texts_left_out_are_those_that_brute_force_leaves_out(texts: list[str]) -> None:
+    assert near_duplicates(len(texts), texts.__getitem__) == by_brute_force(texts)
+
+
+def test_of_many_copies_one_is_kept() -> None:
+    texts = [" ".join(f"w{i}" for i in range(100)) + f" tail{copy}" for copy in range(200)]
+    assert near_duplicates(200, texts.__getitem__) == list(range(1, 200))
+
+
+def document(text: str) -> TrainingDocument:
+    return TrainingDocument(text[:8], (Segment(text),))
+
+
+def test_case_and_space_do_not_make_another_document() -> None:
+    corpus = from_documents(map(document, ["One Two", "one\n  two ", "three"]))
+    assert corpus.exact_duplicates == 1
+    assert sum(corpus.documents) == 2
+
+
+def test_near_duplicates_are_counted_and_gone() -> None:
+    long = " ".join(f"w{i}" for i in range(100))
+    corpus = from_documents(map(document, [long, long + " more", "something else"]))
+    assert (corpus.exact_duplicates, corpus.near_duplicates) == (0, 1)
+    kept = [d.text for d in (*corpus.training(), *corpus.held_out())]
+    assert sorted(kept) == sorted([long, "something else"])
+    assert corpus.text_bytes == len(long) + len("something else")
+
+
+def test_two_questions_about_one_long_passage_are_both_kept() -> None:
+    passage = " ".join(f"w{i}" for i in range(100))
+    records = [
+        TrainingDocument(q, (Segment(f"{passage} {q}", False), Segment(f" {a}")))
+        for q, a in pairwise(["who", "when", "where"])
+    ]
+    corpus = from_documents(records)
+    assert (corpus.near_duplicates, sum(corpus.documents)) == (0, 2)
+
+
+@given(st.text())
+def test_normalising_twice_changes_nothing(text: str) -> None:
+    assert normalised(normalised(text)) == normalised(text)
