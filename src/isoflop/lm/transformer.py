@@ -1,0 +1,422 @@
+"""A causal transformer in two families that export exactly, and three for study.
+
+    rope         RMSNorm, gated SiLU, grouped heads, optional norms of queries and keys; as Llama, Qwen3
+    alibi        LayerNorm without bias, GELU of 4 x width, tied head; as MPT
+    sinusoidal, learned, none    the alibi body with another scheme, to compare position schemes
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from isoflop.architecture import Architecture
+from isoflop.errors import UsageError
+from isoflop.lm.cache import KeyValueCache
+
+Position = Literal["rope", "alibi", "sinusoidal", "learned", "none"]
+POSITIONS: tuple[Position, ...] = ("rope", "alibi", "sinusoidal", "learned", "none")
+# Extra key dimensions that carry ALiBi's bias; four are needed, kernels like multiples of eight.
+ALIBI_WIDTH = 8
+ALIBI_STEP = 128  # a position is 128 a + b, each exact in bfloat16 up to 32,768
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Sizes and kinds of a model, all that is needed to build it.
+
+    Attributes:
+        vocabulary: Tokens, and rows of the embedding table.
+        width: Of the residual stream.
+        layers: Blocks.
+        heads: Query heads.
+        kv_heads: Key and value heads; they divide `heads`.
+        hidden: Width of the feed-forward layer; 4 x width outside the rope family.
+        context: Tokens of a training sequence.
+        position: The position scheme.
+        head_width: None for width / heads.
+        query_key_norm: Whether queries and keys are normed per head (rope family).
+        tied: Whether the output head is the embedding table.
+        dropout: Of embeddings and of what each layer adds, in training.
+        rope_theta: Base of the rotation's wavelengths.
+        norm_epsilon: Added to the variance.
+    """
+
+    vocabulary: int
+    width: int
+    layers: int
+    heads: int
+    kv_heads: int
+    hidden: int
+    context: int
+    position: Position = "rope"
+    head_width: int | None = None
+    query_key_norm: bool = False
+    tied: bool = True
+    dropout: float = 0.0
+    rope_theta: float = 10_000.0
+    norm_epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.position not in POSITIONS:
+            raise UsageError(f"No position scheme {self.position!r}: {', '.join(POSITIONS)}.")
+        if self.heads % self.kv_heads:
+            raise UsageError(f"{self.kv_heads} key-value heads do not divide {self.heads} heads.")
+        if self.head_width is None and self.width % self.heads:
+            raise UsageError(f"A width of {self.width} is no multiple of {self.heads} heads.")
+        if not self.gated and not self._is_plain:
+            raise UsageError(
+                "Outside the rope family the hidden width is 4 x width, every head has keys and "
+                "values of width / heads, nothing is normed per head and the head is tied."
+            )
+
+    @property
+    def gated(self) -> bool:
+        """Whether it is of the rope family."""
+        return self.position == "rope"
+
+    @property
+    def key_width(self) -> int:
+        """Width of one head."""
+        return self.head_width or self.width // self.heads
+
+    @property
+    def cached_key_width(self) -> int:
+        """Of one head's keys as attention reads them, ALiBi's extra dimensions included."""
+        return self.key_width + (ALIBI_WIDTH if self.position == "alibi" else 0)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The same sizes as the plan counts them."""
+        return Architecture(
+            layers=self.layers,
+            width=self.width,
+            heads=self.heads,
+            hidden=self.hidden,
+            vocabulary=self.vocabulary,
+            kv_heads=self.kv_heads,
+            head_width=self.key_width,
+            gated=self.gated,
+            positions=self.context if self.position == "learned" else 0,
+            tied=self.tied,
+            query_key_norms="head" if self.query_key_norm else "",
+            context=self.context,
+        )
+
+    @property
+    def _is_plain(self) -> bool:
+        heads = self.kv_heads == self.heads and self.key_width * self.heads == self.width
+        return self.hidden == 4 * self.width and heads and self.tied and not self.query_key_norm
+
+
+class Transformer(nn.Module):
+    """Tokens in, logits of the next token out."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        super().__init__()
+        c = self.configuration = configuration
+        self.embedding = nn.Embedding(c.vocabulary, c.width)
+        if c.position == "learned":
+            self.position_table = nn.Embedding(c.context, c.width)
+        self.blocks = nn.ModuleList(Block(c) for _ in range(c.layers))
+        self.norm = _norm(c, c.width)
+        self.head = None if c.tied else nn.Linear(c.width, c.vocabulary, bias=False)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        *,
+        cache: KeyValueCache | None = None,
+        positions: Tensor | None = None,
+        bias: Tensor | None = None,
+    ) -> Tensor:
+        """Logits of the next token after each token.
+
+        Args:
+            tokens: (B, T), int64.
+            cache: Keys and values of earlier tokens; these tokens' are added to it.
+            positions: (T,) or (B, T), int64; None to go on counting after the cache.
+            bias: Added to attention's scores, (B or 1, 1, T, S) for S cached and new tokens; it
+                holds the causal mask too. None for plain causal attention.
+
+        Returns:
+            (B, T, V), float32.
+
+        Raises:
+            UsageError: If a learned position table has no row for a position.
+        """
+        return self.logits(self.states(tokens, cache=cache, positions=positions, bias=bias))
+
+    def states(
+        self,
+        tokens: Tensor,
+        *,
+        cache: KeyValueCache | None = None,
+        positions: Tensor | None = None,
+        bias: Tensor | None = None,
+    ) -> Tensor:
+        """The normed last states, (B, T, width); arguments as of `forward`."""
+        past = cache.length if cache else 0
+        count = tokens.shape[1]
+        if positions is None:
+            positions = torch.arange(past, past + count, device=tokens.device)
+        x = self.embedding(tokens) + self._added(positions)  # (B, T, W)
+        x = functional.dropout(x, self.configuration.dropout, self.training)
+        where = self._where(positions, x.dtype)
+        if bias is None and past and count > 1:
+            bias = causal_bias(count, past + count, x.device)
+        if bias is not None:
+            bias = bias.to(x.dtype)
+        for layer, block in enumerate(self.blocks):
+            x = block(x, where, bias, cache, layer)
+        if cache is not None:
+            cache.length += count
+        normed: Tensor = self.norm(x)
+        return normed
+
+    def logits(self, states: Tensor) -> Tensor:
+        """The output head over states (..., width): (..., V), float32."""
+        weight = self.embedding.weight if self.head is None else self.head.weight
+        return functional.linear(states, weight).float()
+
+    def initialise(self, seed: int) -> None:
+        """Random weights: every layer adds nothing at first, so depth does not matter.
+
+        Source:
+            Zero-initialised output projections as in Zhang et al. 2019 (Fixup), arXiv:1901.09321.
+        """
+        draw = torch.Generator().manual_seed(seed)
+        for name, weight in self.named_parameters():
+            if weight.dim() < 2:
+                nn.init.ones_(weight)
+            elif name.endswith(("attention.out.weight", "feed_forward.down.weight")):
+                nn.init.zeros_(weight)
+            else:
+                table = "embedding" in name or "table" in name
+                deviation = 0.02 if table else weight.shape[1] ** -0.5 / 2
+                nn.init.normal_(weight, std=deviation, generator=draw)
+
+    def _added(self, positions: Tensor) -> Tensor | float:
+        """What the position scheme adds to the embedding: (T, W), (B, T, W) or 0."""
+        c = self.configuration
+        if c.position == "learned":
+            if int(positions.max()) >= c.context:
+                raise UsageError(
+                    f"A learned position table of {c.context:,} rows cannot read token "
+                    f"{int(positions.max()) + 1:,}. Shorten the text, or train with alibi or rope."
+                )
+            table: Tensor = self.position_table(positions)
+            return table
+        if c.position == "sinusoidal":
+            return sinusoids(positions, c.width).to(self.embedding.weight.dtype)
+        return 0.0
+
+    def _where(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """What attention needs of the positions, computed once for all layers."""
+        c = self.configuration
+        if c.position == "rope":
+            return rotations(positions, c.key_width, c.rope_theta, dtype)
+        if c.position == "alibi":
+            return alibi_dimensions(positions, c.heads, c.key_width, dtype)
+        return ()
+
+
+class Block(nn.Module):
+    """Attention, then the feed-forward layer, each added to the stream."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        super().__init__()
+        c = configuration
+        self.dropout = c.dropout
+        self.attention_norm = _norm(c, c.width)
+        self.attention = Attention(c)
+        self.feed_forward_norm = _norm(c, c.width)
+        self.feed_forward = FeedForward(c)
+
+    def forward(
+        self,
+        x: Tensor,
+        where: tuple[Tensor, ...],
+        bias: Tensor | None,
+        cache: KeyValueCache | None,
+        layer: int,
+    ) -> Tensor:
+        """The stream (B, T, W) after this block."""
+        x = x + self._dropped(self.attention(self.attention_norm(x), where, bias, cache, layer))
+        return x + self._dropped(self.feed_forward(self.feed_forward_norm(x)))
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.dropout, self.training) if self.dropout else x
+
+
+class Attention(nn.Module):
+    """Causal attention; the position scheme turns queries and keys, or widens them."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        super().__init__()
+        c = self.configuration = configuration
+        self.rows = (c.heads * c.key_width, c.kv_heads * c.key_width, c.kv_heads * c.key_width)
+        self.qkv = nn.Linear(c.width, sum(self.rows), bias=False)
+        self.out = nn.Linear(c.heads * c.key_width, c.width, bias=False)
+        self.query_norm = _norm(c, c.key_width) if c.query_key_norm else None
+        self.key_norm = _norm(c, c.key_width) if c.query_key_norm else None
+
+    def forward(
+        self,
+        x: Tensor,
+        where: tuple[Tensor, ...],
+        bias: Tensor | None,
+        cache: KeyValueCache | None,
+        layer: int,
+    ) -> Tensor:
+        """What attention adds, (B, T, W)."""
+        c = self.configuration
+        batch, tokens, _ = x.shape
+        projected = self.qkv(x).split(self.rows, dim=-1)
+        q, k, v = (part.view(batch, tokens, -1, c.key_width).transpose(1, 2) for part in projected)
+        if self.query_norm is not None and self.key_norm is not None:
+            q, k = self.query_norm(q), self.key_norm(k)  # (B, H, T, D)
+        if c.position == "rope":
+            q, k = rotated(q, *where), rotated(k, *where)
+        elif c.position == "alibi":
+            q, k = _widened(q, where[0]), _widened(k, where[1])
+        first = cache is None or cache.length == 0
+        if cache is not None:
+            k, v = cache.extended(layer, k, v)  # (B, Hkv, S, D)
+        if c.kv_heads < c.heads:
+            k, v = (part.repeat_interleave(c.heads // c.kv_heads, dim=1) for part in (k, v))
+        y = attend(q, k, v, bias, causal=first and bias is None, scale=c.key_width**-0.5)
+        added: Tensor = self.out(y.transpose(1, 2).reshape(batch, tokens, -1))
+        return added
+
+
+class FeedForward(nn.Module):
+    """The layer between attentions: gated SiLU, or GELU."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        super().__init__()
+        c = configuration
+        self.gated = c.gated
+        self.up = nn.Linear(c.width, (2 if c.gated else 1) * c.hidden, bias=False)
+        self.down = nn.Linear(c.hidden, c.width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the layer adds, (B, T, W)."""
+        if self.gated:
+            gate, up = self.up(x).chunk(2, dim=-1)
+            inner = functional.silu(gate) * up
+        else:
+            inner = functional.gelu(self.up(x))
+        added: Tensor = self.down(inner)
+        return added
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, causal: bool, scale: float
+) -> Tensor:
+    """Softmax attention, (B, H, T, D of the values); keys may be wider than values."""
+    narrower = q.shape[-1] - v.shape[-1]
+    if narrower:  # the fused kernels want one width
+        v = functional.pad(v, (0, narrower))
+    causal = causal and q.shape[2] > 1
+    y = functional.scaled_dot_product_attention(
+        q, k, v, attn_mask=bias, is_causal=causal, scale=scale
+    )
+    return y[..., : v.shape[-1] - narrower] if narrower else y
+
+
+def causal_bias(tokens: int, seen: int, device: torch.device | None = None) -> Tensor:
+    """(1, 1, T, S), float32: 0 where a token may look, -inf at later ones; the last T of S."""
+    blocked = torch.full((tokens, seen), -torch.inf, device=device)
+    return blocked.triu(seen - tokens + 1)[None, None]
+
+
+def alibi_slopes(heads: int) -> Tensor:
+    """ALiBi's slope of each head, (H,), float64.
+
+    Source:
+        Press, Smith and Lewis 2022, arXiv:2108.12409, and the authors' rule for other numbers of
+        heads than powers of two: every second slope of the next power, then those between.
+    """
+    power = 2 ** math.ceil(math.log2(heads))
+    slopes = 2.0 ** (-8.0 / power * torch.arange(1, power + 1, dtype=torch.float64))
+    if power == heads:
+        return slopes
+    return torch.cat([slopes[1::2], slopes[::2]])[:heads]
+
+
+def alibi_dimensions(
+    positions: Tensor, heads: int, key_width: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Extra query and key dimensions whose product, scaled as attention scales, is the bias.
+
+    The bias slope x (j - i) differs from slope x j by a constant of the query, which softmax does
+    not see. A key carries its position as 128 a + b, a query its slope x sqrt(key width) as two
+    numbers exact in bfloat16, so plain causal attention computes it and no mask is needed.
+
+    Args:
+        positions: (T,) or (B, T).
+        heads: H.
+        key_width: D, of the unwidened keys.
+        dtype: Of attention.
+
+    Returns:
+        Of the queries (1, H, 1, 8) and of the keys (1 or B, 1, T, 8).
+    """
+    slopes = alibi_slopes(heads).to(positions.device) * math.sqrt(key_width)
+    high = slopes.bfloat16().double()
+    low = (slopes - high).bfloat16().double() if dtype == torch.bfloat16 else slopes - high
+    none = torch.zeros_like(high)
+    queries = torch.stack([high, low, high, low, none, none, none, none], dim=-1)
+    coarse = positions // ALIBI_STEP * ALIBI_STEP
+    fine = positions % ALIBI_STEP
+    none = torch.zeros_like(fine)
+    keys = torch.stack([coarse, coarse, fine, fine, none, none, none, none], dim=-1)
+    keys = keys[None] if keys.dim() == 2 else keys  # (1 or B, T, 8)
+    return queries.to(dtype)[None, :, None], keys.to(dtype)[:, None]
+
+
+def _widened(x: Tensor, extra: Tensor) -> Tensor:
+    batch, heads, tokens, _ = x.shape
+    return torch.cat([x, extra.expand(batch, heads, tokens, -1)], dim=-1)
+
+
+def rotations(
+    positions: Tensor, key_width: int, theta: float, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of the rotary scheme, (1 or B, 1, T, D), angles repeated in both halves.
+
+    Source:
+        Su et al. 2021 (RoFormer), arXiv:2104.09864, in the half-split order of Llama.
+    """
+    pairs = torch.arange(0, key_width, 2, dtype=torch.float32, device=positions.device)
+    angles = positions[..., None].float() * theta ** -(pairs / key_width)
+    angles = torch.cat([angles, angles], dim=-1)
+    angles = angles[None, None] if angles.dim() == 2 else angles[:, None]
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def rotated(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Queries or keys (B, H, T, D), turned by their positions."""
+    one, two = x.chunk(2, dim=-1)
+    return x * cosines + torch.cat([-two, one], dim=-1) * sines
+
+
+def sinusoids(positions: Tensor, width: int) -> Tensor:
+    """Sines and cosines of the positions, (..., width).
+
+    Source:
+        Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
+    """
+    rates = 10_000.0 ** -(torch.arange(0, width, 2, device=positions.device) / width)
+    angles = positions[..., None].float() * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., :width]
+
+
+def _norm(configuration: Configuration, width: int) -> nn.Module:
+    if configuration.gated:
+        return nn.RMSNorm(width, eps=configuration.norm_epsilon)
+    return nn.LayerNorm(width, eps=configuration.norm_epsilon, bias=False)
