@@ -10,6 +10,9 @@ IsoflopError
 ├── Unreadable           one document cannot be read; the others go on             exit code 1
 ├── DamagedIndex         a derived file is broken; it is rebuilt from the truth    exit code 1
 ├── NewerIndex           the index was written by a newer isoflop                  exit code 1
+├── DamagedCheckpoint    a checkpoint or a shard is broken; an earlier one is used   exit code 1
+├── NewerCheckpoint      a checkpoint was written by a newer isoflop               exit code 1
+├── TrainingFailed       the loss is not a number, or a process died; saved        exit code 1
 ├── IndexBusy            another process is writing this index                     exit code 1
 └── EndpointError        a served model refused, failed or did not answer          exit code 1
 """
@@ -66,6 +69,18 @@ class DamagedIndex(IsoflopError):
 
 class NewerIndex(IsoflopError):
     """The index was written by a newer version of isoflop."""
+
+
+class DamagedCheckpoint(IsoflopError):
+    """A checkpoint or a file of training data is broken or half written."""
+
+
+class NewerCheckpoint(IsoflopError):
+    """A checkpoint was written by a newer version of isoflop."""
+
+
+class TrainingFailed(IsoflopError):
+    """Training stopped and cannot go on by itself; the last good state is saved."""
 
 
 class IndexBusy(IsoflopError):
