@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks import data, machine, ranking
 from benchmarks.data import Collection, Span
 from isoflop.documents import Document
-from isoflop.measure.scores import bootstrap_difference
+from isoflop.measure.statistics.paired import difference
 from isoflop.search import fuse, rerank
 from isoflop.search.chunk import embedded_text, passages
 from isoflop.search.encode import load
@@ -90,14 +90,14 @@ def measure(collection: Collection, shelf: Shelf) -> dict[str, Any]:
             seconds.setdefault(way, []).append(took)
     means = {way: statistics.fmean(values) for way, values in gains.items()}
     better = max(("bm25", "dense"), key=lambda way: means[way])
-    interval = bootstrap_difference(gains[DEFAULT], gains[better])
+    gain = difference(gains[DEFAULT], gains[better], method="percentile")
     return {
         "passages": len(shelf.spans),
         "questions": len(collection.questions),
         "ndcg": {way: round(mean, 4) for way, mean in means.items()},
         "better_single": better,
-        "gain": round(means[DEFAULT] - means[better], 4),
-        "gain_interval": [round(end, 4) for end in interval],
+        "gain": round(gain.value, 4),
+        "gain_interval": [round(gain.low, 4), round(gain.high, 4)],
         "median_seconds": {way: statistics.median(took) for way, took in seconds.items()},
     }
 

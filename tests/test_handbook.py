@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from isoflop.architecture import Architecture
-from isoflop.measure.scores import mcnemar, wilson
+from isoflop.measure.statistics.paired import mcnemar
+from isoflop.measure.statistics.proportions import wilson
 from isoflop.plan.flops import forward_flops, parameters
 
 HANDBOOK = files("isoflop") / "handbook"
@@ -297,7 +298,7 @@ WORKED: dict[str, list[tuple[Any, ...]]] = {
         ("only {:.0f} % of the accusations", 100 * 40 / (40 + 95)),
     ],
     "exams-and-statistics.md": [
-        ("from {:.1f} % to {:.1f} %", *(100 * end for end in wilson(45, 50))),
+        ("from {:.1f} % to {:.1f} %", 100 * wilson(45, 50).low, 100 * wilson(45, 50).high),
         ("plus or minus {:.1f} points", 196 * math.sqrt(0.7 * 0.3 / 100)),
         ("p-value is {:.3f}", p_value(12, 4)),
         ("15 against 3 it is {:.4f}", p_value(15, 3)),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from isoflop.bill import Bill, total
 from isoflop.errors import UsageError
-from isoflop.measure.scores import mcnemar, wilson
+from isoflop.measure.statistics.paired import mcnemar
+from isoflop.measure.statistics.proportions import wilson
 from isoflop.questions import Question, Way
 from isoflop.search.index import Index
 
@@ -34,7 +35,8 @@ class Measured:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % Wilson interval of the accuracy."""
-        return wilson(sum(self.right), len(self.right))
+        found = wilson(sum(self.right), len(self.right))
+        return found.low, found.high
 
     @property
     def bill_per_question(self) -> Bill:

@@ -1,0 +1,1 @@
+"""Baselines, intervals, tests and curves: every function a plain one on plain numbers."""
