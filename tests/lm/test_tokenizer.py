@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoflop.errors import IsoflopError, UsageError
+from isoflop.errors import DamagedCheckpoint, UsageError
 from isoflop.lm.tokenizer import (
     CHAT,
     CUT,
@@ -113,19 +113,19 @@ def _damages() -> Iterator[bytes]:
 @pytest.mark.parametrize("data", list(_damages()))
 def test_a_damaged_tokenizer_is_refused_by_name(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "tokenizer.json").write_bytes(data)
-    with pytest.raises(IsoflopError, match=r"tokenizer\.json is damaged"):
+    with pytest.raises(DamagedCheckpoint, match=r"tokenizer\.json is damaged"):
         Tokenizer.load(tmp_path)
 
 
 def test_an_absent_tokenizer_is_named(tmp_path: Path) -> None:
-    with pytest.raises(IsoflopError, match=r"no tokenizer at .*tokenizer\.json"):
+    with pytest.raises(UsageError, match=r"no tokenizer at .*tokenizer\.json"):
         Tokenizer.load(tmp_path)
 
 
 def test_a_tokenizer_of_words_is_refused(tmp_path: Path) -> None:
     loaded = json.loads(TOKENIZER.to_json()) | {"pre_tokenizer": {"type": "Whitespace"}}
     (tmp_path / "tokenizer.json").write_text(json.dumps(loaded))
-    with pytest.raises(IsoflopError, match="not a byte-level tokenizer"):
+    with pytest.raises(UsageError, match="not a byte-level tokenizer"):
         Tokenizer.load(tmp_path)
 
 

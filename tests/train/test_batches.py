@@ -7,7 +7,7 @@ import torch
 from isoflop.errors import IsoflopError, UsageError
 from isoflop.lm.tokenizer import train_tokenizer
 from isoflop.train.batches import IGNORED, Batches, evaluation_windows
-from isoflop.train.corpus import Segment, TrainingDocument
+from isoflop.train.records import Segment, TrainingDocument
 from isoflop.train.shards import Shards, pack
 
 TOKENIZER = train_tokenizer(["every byte alone"], 257)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from isoflop.errors import IsoflopError, UsageError
-from isoflop.train.corpus import Corpus, Segment, read_corpus
+from isoflop.train.corpus import Corpus, read_corpus
+from isoflop.train.records import Segment
 
 
 def lines(path: Path, *records: object) -> Path:
@@ -52,12 +53,18 @@ def test_files_of_a_folder_become_documents(documents: Path) -> None:
                     {"role": "assistant", "content": "b"},
                 ]
             },
-            [("user: ", False), ("a\n", False), ("assistant: ", False), ("b\n", True)],
+            [
+                ("<|user|>", False, True),
+                ("a", False),
+                ("<|endoftext|>", False, True),
+                ("<|assistant|>", False, True),
+                ("b", True),
+            ],
         ),
     ],
 )
 def test_each_form_of_record_says_what_counts(
-    tmp_path: Path, record: object, segments: list[tuple[str, bool]]
+    tmp_path: Path, record: object, segments: list[tuple[str, bool] | tuple[str, bool, bool]]
 ) -> None:
     corpus = read_corpus([lines(tmp_path / "a.jsonl", record)], held_out=0)
     (document,) = corpus.training()

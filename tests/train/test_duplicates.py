@@ -3,8 +3,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoflop.train.corpus import Segment, TrainingDocument, from_documents, normalised
+from isoflop.train.corpus import from_documents, normalised
 from isoflop.train.duplicates import NEAR, near_duplicates
+from isoflop.train.records import Segment, TrainingDocument
 
 
 def grams(text: str) -> set[tuple[str, ...]]:

@@ -15,7 +15,7 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from isoflop.errors import IsoflopError, UsageError
+from isoflop.errors import DamagedCheckpoint, UsageError
 
 END = "<|endoftext|>"
 CHAT = ("<|user|>", "<|assistant|>", "<|system|>")
@@ -80,7 +80,7 @@ class Tokenizer:
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
         end = inner.token_to_id(END)
         if end is None:
-            raise IsoflopError(f"The tokenizer has no token {END}.")
+            raise UsageError(f"The tokenizer has no token {END}.")
         self.inner = inner
         self.inner.encode_special_tokens = True  # as characters
         self.vocabulary: int = inner.get_vocab_size(with_added_tokens=True)
@@ -140,7 +140,10 @@ class Tokenizer:
         for id, added in self.inner.get_added_tokens_decoder().items():
             if added.content == token:
                 return id
-        raise UsageError(f"The tokenizer has no special token {token}.")
+        raise UsageError(
+            f"The tokenizer has no special token {token}. Train one that has, or write "
+            "conversations as prompts and completions."
+        )
 
     @property
     def chat(self) -> bool:
@@ -174,13 +177,14 @@ class Tokenizer:
         """The tokenizer saved in a folder.
 
         Raises:
-            IsoflopError: If the file is absent, damaged, or not a byte-level tokenizer.
+            UsageError: If there is none, or one that isoflop did not make.
+            DamagedCheckpoint: If the file is damaged.
         """
         path = folder / FILE
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise IsoflopError(f"There is no tokenizer at {path}. Check the folder.") from None
+            raise UsageError(f"There is no tokenizer at {path}. Check the folder.") from None
         except UnicodeDecodeError as error:
             raise _damaged(path, error) from error
         try:
@@ -190,7 +194,7 @@ class Tokenizer:
             raise _damaged(path, error) from error
         kinds = [(loaded.get(part) or {}).get("type") for part in ("pre_tokenizer", "decoder")]
         if kinds != ["ByteLevel", "ByteLevel"] or loaded.get("normalizer"):
-            raise IsoflopError(f"{path} is not a byte-level tokenizer made by isoflop.")
+            raise UsageError(f"{path} is not a byte-level tokenizer made by isoflop.")
         return cls(inner)
 
 
@@ -222,5 +226,5 @@ def _byte_alphabet() -> dict[str, int]:
 BYTES = _byte_alphabet()
 
 
-def _damaged(path: Path, error: Exception) -> IsoflopError:
-    return IsoflopError(f"{path} is damaged ({error}). Save the tokenizer again.")
+def _damaged(path: Path, error: Exception) -> DamagedCheckpoint:
+    return DamagedCheckpoint(f"{path} is damaged ({error}). Save the tokenizer again.")

@@ -1,8 +1,8 @@
 """Batches of token shards: what a step sees is a function of the seed and the step alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isoflop.errors import IsoflopError, UsageError
-from isoflop.lm.tokenizer import Tokenizer
 from isoflop.train.shards import Shards
 
 IGNORED = -100  # torch.nn.functional.cross_entropy passes over such targets
@@ -29,6 +28,9 @@ class Batches:
     Nothing is kept between steps, so training that resumes at a step needs nothing but its
     number. Rows of a step are dealt to `world` processes in turn of `rank`: put together they are
     the same rows however many processes there are.
+
+    Attributes:
+        cut: In document alignment, documents that lose what goes beyond the context.
     """
 
     def __init__(
@@ -63,6 +65,8 @@ class Batches:
         self.rows = batch // world
         self._epoch = lru_cache(maxsize=2)(self._windows if align == "stream" else self._documents)
         self._first_rows = [0]
+        lengths = np.diff(shards.starts)
+        self.cut = int((lengths > context).sum()) if align == "document" else 0
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets of one step."""
@@ -134,8 +138,15 @@ class Evaluation(NamedTuple):
     bytes: Tensor
 
 
+class Measure(Protocol):
+    """What knows how much text a token stands for: a tokenizer, or a model with one."""
+
+    def byte_lengths(self, ids: Sequence[int]) -> list[int]:
+        """Bytes of text that each token stands for; 0 for special tokens."""
+
+
 def evaluation_windows(
-    shards: Shards, tokenizer: Tokenizer, *, batch: int, context: int
+    shards: Shards, tokenizer: Measure, *, batch: int, context: int
 ) -> Iterator[Evaluation]:
     """Every token of every document once, in order, in windows that do not overlap.
 
@@ -143,26 +154,27 @@ def evaluation_windows(
     window before; no window reaches into another document. End tokens are not scored: they are no
     bytes of any text. Rows are padded at their end, to the longest of their batch.
     """
-    rows: list[tuple[Tokens, Tokens]] = []
+    rows: list[tuple[Tokens, Tokens, int]] = []
     for start, stop in zip(shards.starts[:-1].tolist(), shards.starts[1:].tolist(), strict=True):
         for first in range(start, stop - 1, context):
-            count = min(context, stop - 1 - first)
-            tokens = shards.read(first, count + 1)
-            targets = np.where(shards.counts(first + 1, count), tokens[1:], IGNORED)
-            rows.append((tokens[:-1], targets))
+            tokens = shards.read(first, min(context + 1, stop - first))
+            lengths = np.array(tokenizer.byte_lengths(tokens[1:].tolist()), np.int64)
+            scored = shards.counts(first + 1, len(tokens) - 1) & (tokens[1:] != shards.end)
+            targets = np.where(scored, tokens[1:], IGNORED)
+            rows.append((tokens[:-1], targets, int(lengths[scored].sum())))
             if len(rows) == batch:
-                yield _evaluation(rows, tokenizer, shards.end)
+                yield _evaluation(rows, shards.end)
                 rows = []
     if rows:
-        yield _evaluation(rows, tokenizer, shards.end)
+        yield _evaluation(rows, shards.end)
 
 
-def _evaluation(rows: list[tuple[Tokens, Tokens]], tokenizer: Tokenizer, end: int) -> Evaluation:
-    width = max(len(inputs) for inputs, _ in rows)
+def _evaluation(rows: list[tuple[Tokens, Tokens, int]], end: int) -> Evaluation:
+    width = max(len(inputs) for inputs, _, _ in rows)
     inputs = np.full((len(rows), width), end, np.int64)
     targets = np.full((len(rows), width), IGNORED, np.int64)
-    for row, (some, wanted) in enumerate(rows):
+    for row, (some, wanted, _) in enumerate(rows):
         inputs[row, : len(some)] = some
         targets[row, : len(wanted)] = wanted
-    lengths = np.where(targets == IGNORED, 0, tokenizer.lengths[np.maximum(targets, 0)])
-    return Evaluation(*map(torch.from_numpy, (inputs, targets, lengths.sum(axis=1))))
+    lengths = np.array([length for _, _, length in rows], np.int64)
+    return Evaluation(*map(torch.from_numpy, (inputs, targets, lengths)))

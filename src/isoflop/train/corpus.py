@@ -1,10 +1,9 @@
 """From files to training documents: read, without duplicates, some of them held out.
 
 Documents are kept in a temporary file, not in memory: of each, only its place and its signature
-stay. So a corpus needs a few hundred bytes of memory for each document, and disk for its text.
+stay. So a corpus needs under a thousand bytes of memory for each document, and disk for its text.
 """
 
-import gzip
 import hashlib
 import json
 import re
@@ -13,52 +12,36 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from isoflop.errors import IsoflopError, UsageError
-from isoflop.search.read import MOST_BYTES, Refusal
+from isoflop.search.read import MOST_BYTES, Refusal, media_type
+from isoflop.search.read.encoding import BINARY, SAMPLE_BYTES, is_binary
 from isoflop.search.sandbox import Reading
 from isoflop.search.walk import Found, walk
 from isoflop.train.duplicates import NEAR, near_duplicates
+from isoflop.train.records import SUFFIXES, Segment, TrainingDocument, records
 
 HELD_OUT = 0.05
-PARAGRAPH = re.compile(r"\n[ \t]*\n+")
-RECORD_FORMS = (
-    '{"text": ...}, {"prompt": ..., "completion": ...}, '
-    '{"question": ..., "answers": [...]} with "context" or without, '
-    '{"messages": [{"role": ..., "content": ...}]} or {"segments": [["text", 0 or 1], ...]}'
-)
-
-
-class Segment(NamedTuple):
-    """A stretch of a document, and whether its tokens count towards the loss."""
-
-    text: str
-    counts: bool = True
-
-
-class TrainingDocument(NamedTuple):
-    """What the model reads in one piece.
-
-    Attributes:
-        id: The path below the folder it was read from; a record adds `#` and its line.
-        segments: Its text in parts.
-    """
-
-    id: str
-    segments: tuple[Segment, ...]
-
-    @property
-    def text(self) -> str:
-        """All of it."""
-        return "".join(segment.text for segment in self.segments)
+PART_CHARACTERS = 1 << 22
+# Where a text may be divided, the best first.
+BREAKS = (re.compile(r"\n[ \t]*\n+"), re.compile(r"\n"), re.compile(r"\s"))
 
 
 class _Row(NamedTuple):
-    """Where a document lies in the temporary file, and what is known of it."""
+    """A document that is no exact duplicate: where it lies in the temporary file, and what it is.
 
-    start: int
+    Attributes:
+        place: Its first byte there.
+        digest: Of its words: equal for exact duplicates.
+        text_bytes: Of its text in UTF-8.
+        is_plain: Whether near duplicates of it are looked for.
+    """
+
+    place: int
     digest: bytes
+    text_bytes: int
+    is_plain: bool
 
 
 @dataclass
@@ -69,13 +52,15 @@ class Corpus:
         refusals: Files, or parts of them, that could not be read, each with the reason.
         exact_duplicates: Documents left out because their words are those of an earlier one.
         near_duplicates: Documents left out because their words nearly are.
-        text_bytes: Of text in UTF-8, over all documents that are kept.
+        text_bytes: Of all documents that are kept, in UTF-8.
+        special: Special tokens that their segments name, which the tokenizer must have.
     """
 
     refusals: list[Refusal] = field(default_factory=list)
     exact_duplicates: int = 0
     near_duplicates: int = 0
     text_bytes: int = 0
+    special: set[str] = field(default_factory=set)
     _training: list[int] = field(default_factory=list, repr=False)
     _held_out: list[int] = field(default_factory=list, repr=False)
     _file: IO[bytes] = field(default_factory=tempfile.TemporaryFile, repr=False)
@@ -85,29 +70,25 @@ class Corpus:
 
     def training(self) -> Iterator[TrainingDocument]:
         """The documents to learn from, in the order they were read."""
-        return self._documents(self._training)
+        return map(self._at, self._training)
 
     def held_out(self) -> Iterator[TrainingDocument]:
         """The documents to measure on, in the order they were read."""
-        return self._documents(self._held_out)
+        return map(self._at, self._held_out)
 
     @property
     def documents(self) -> tuple[int, int]:
         """How many documents there are to learn from, and to measure on."""
         return len(self._training), len(self._held_out)
 
-    def _documents(self, places: Sequence[int]) -> Iterator[TrainingDocument]:
-        return (self._at(place) for place in places)
-
     def _at(self, place: int) -> TrainingDocument:
         self._file.seek(place)
         id, segments = json.loads(self._file.readline())
-        return TrainingDocument(id, tuple(Segment(text, bool(counts)) for text, counts in segments))
+        return TrainingDocument(id, tuple(Segment(*segment) for segment in segments))
 
     def _append(self, document: TrainingDocument) -> int:
         place = self._file.seek(0, 2)
-        row = (document.id, [(segment.text, int(segment.counts)) for segment in document.segments])
-        self._file.write(json.dumps(row).encode("ascii") + b"\n")
+        self._file.write(json.dumps(document).encode("ascii") + b"\n")
         return place
 
 
@@ -121,24 +102,22 @@ def read_corpus(
     """Everything that can be read below some paths, as training documents.
 
     Args:
-        paths: Files and folders.
+        paths: Files and folders. Files of JSON lines hold records, one document each.
         held_out: Share of the documents to measure on, chosen by a hash of their words, so that
             the order of the files and additions to them do not move a document. At least one is
             held out; of a single document, its last part.
         near: Documents whose word 5-grams overlap at least so much (Jaccard) with an earlier
             one's are left out; None to keep them. Records with a prompt are compared exactly
             only: two questions about one long passage are two examples.
-        most_bytes: A file larger than this is refused, unless it is a list of records.
+        most_bytes: A file larger than this is refused, unless it is plain text or JSON lines:
+            those are read in parts, whatever their size.
 
     Raises:
         UsageError: If a path does not exist or a share is not a share.
         IsoflopError: If a record has no known form, or nothing at all can be read.
     """
-    if not 0 <= held_out < 1:
-        raise UsageError(f"held_out={held_out} is not a share from 0 up to 1.")
-    return from_documents(
-        _read(paths, most_bytes), held_out=held_out, near=near, named=", ".join(map(str, paths))
-    )
+    named = ", ".join(map(str, paths))
+    return from_documents(_read(paths, most_bytes), held_out=held_out, near=near, named=named)
 
 
 def from_documents(
@@ -149,36 +128,18 @@ def from_documents(
     named: str = "the documents",
 ) -> Corpus:
     """The corpus of some documents; arguments and errors as for `read_corpus`."""
+    if not 0 <= held_out < 1:
+        raise UsageError(f"held_out={held_out} is not a share from 0 up to 1.")
     corpus = Corpus()
-    rows: list[_Row] = []
-    plain: list[int] = []
-    seen: set[bytes] = set()
-    for document in documents:
-        if isinstance(document, Refusal):
-            corpus.refusals.append(document)
-            continue
-        words = normalised(document.text)
-        if not words:
-            corpus.refusals.append(Refusal(document.id, "is empty."))
-            continue
-        digest = hashlib.blake2b(words.encode(), digest_size=16).digest()
-        if digest in seen:
-            corpus.exact_duplicates += 1
-            continue
-        seen.add(digest)
-        if all(segment.counts for segment in document.segments):
-            plain.append(len(rows))
-        rows.append(_Row(corpus._append(document), digest))
-        corpus.text_bytes += len(document.text.encode())
+    rows = _distinct(documents, corpus)
     if not rows:
         raise IsoflopError(_nothing(named, corpus.refusals))
-    gone: set[int] = set()
     if near is not None:
-        text = lambda i: normalised(corpus._at(rows[plain[i]].start).text)  # noqa: E731
-        gone = {plain[i] for i in near_duplicates(len(plain), text, near)}
-    corpus.near_duplicates = len(gone)
-    corpus.text_bytes -= sum(len(corpus._at(rows[i].start).text.encode()) for i in gone)
-    _divide(corpus, [row for i, row in enumerate(rows) if i not in gone], held_out)
+        kept = _without_near_duplicates(rows, corpus, near)
+        corpus.near_duplicates = len(rows) - len(kept)
+        rows = kept
+    corpus.text_bytes = sum(row.text_bytes for row in rows)
+    _divide(corpus, rows, held_out)
     return corpus
 
 
@@ -187,47 +148,82 @@ def normalised(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+def _distinct(documents: Iterable[TrainingDocument | Refusal], corpus: Corpus) -> list[_Row]:
+    """Put documents into the corpus, but for refusals and exact duplicates."""
+    rows: dict[bytes, _Row] = {}
+    for document in documents:
+        if isinstance(document, Refusal):
+            corpus.refusals.append(document)
+            continue
+        text = document.text
+        words = normalised(text)
+        if not words:
+            corpus.refusals.append(Refusal(document.id, "is empty."))
+            continue
+        plain = document.is_plain
+        # the same words with another part to learn are another exercise
+        roles = "" if plain else repr([(len(s.text), s.counts) for s in document.segments])
+        digest = hashlib.blake2b(f"{roles}{words}".encode(), digest_size=16).digest()
+        if digest in rows:
+            corpus.exact_duplicates += 1
+            continue
+        corpus.special |= {segment.text for segment in document.segments if segment.special}
+        rows[digest] = _Row(corpus._append(document), digest, len(text.encode()), plain)
+    return list(rows.values())
+
+
+def _without_near_duplicates(rows: Sequence[_Row], corpus: Corpus, near: float) -> list[_Row]:
+    plain = [place for place, row in enumerate(rows) if row.is_plain]
+
+    def text(number: int) -> str:
+        return normalised(corpus._at(rows[plain[number]].place).text)
+
+    gone = {plain[number] for number in near_duplicates(len(plain), text, near)}
+    return [row for place, row in enumerate(rows) if place not in gone]
+
+
 def _divide(corpus: Corpus, rows: Sequence[_Row], share: float) -> None:
     """Choose what is held out."""
     if share == 0:
-        corpus._training = [row.start for row in rows]
+        corpus._training = [row.place for row in rows]
         return
     if len(rows) == 1:
-        first, last = _halves(corpus._at(rows[0].start), share)
+        first, last = _halves(corpus._at(rows[0].place), share)
         corpus._training, corpus._held_out = [corpus._append(first)], [corpus._append(last)]
         return
     drawn = [int.from_bytes(row.digest[:8], "big") / 2**64 for row in rows]
-    least = min(drawn)
-    for row, number in zip(rows, drawn, strict=True):
-        chosen = number < share or number == least
-        (corpus._held_out if chosen else corpus._training).append(row.start)
-    if not corpus._training:
-        corpus._training.append(corpus._held_out.pop())
+    held = {place for place, number in enumerate(drawn) if number < share}
+    held |= {drawn.index(min(drawn))}
+    if len(held) == len(rows):  # something must be left to learn
+        held -= {drawn.index(max(drawn))}
+    for place, row in enumerate(rows):
+        (corpus._held_out if place in held else corpus._training).append(row.place)
 
 
 def _halves(document: TrainingDocument, share: float) -> tuple[TrainingDocument, TrainingDocument]:
-    """A document's beginning, and its last part of about `share` of it from a paragraph on.
-
-    Without paragraphs it is cut at a line, then at a space, then anywhere.
-    """
-    if len(document.segments) > 1:
+    """A document's beginning, and its last part of about `share` of it, from a paragraph on."""
+    text = document.text
+    if len(document.segments) > 1 or len(text) < 2:
         raise IsoflopError(
-            f"{document.id} is the only record, so none can be held out. "
+            f"{document.id} is the only document and cannot be divided, so none can be held out. "
             "Give at least two, or hold nothing out."
         )
-    text = document.segments[0].text
-    aim = round(len(text) * (1 - share))
-    for pattern in (PARAGRAPH, re.compile(r"\n"), re.compile(r"\s")):
-        cuts = [match.end() for match in pattern.finditer(text) if 0 < match.end() < len(text)]
-        near = [cut for cut in cuts if abs(cut - aim) <= max(1, len(text) * share / 2)]
-        if near:
-            aim = min(near, key=lambda cut: abs(cut - aim))
-            break
-    aim = min(max(1, aim), len(text) - 1)
+    cut = _cut(text, round(len(text) * (1 - share)), len(text) * share / 2)
     return (
-        TrainingDocument(document.id, (Segment(text[:aim]),)),
-        TrainingDocument(f"{document.id}#{aim}", (Segment(text[aim:]),)),
+        TrainingDocument(document.id, (Segment(text[:cut]),)),
+        TrainingDocument(f"{document.id}#{cut}", (Segment(text[cut:]),)),
     )
+
+
+def _cut(text: str, aim: int, most: float) -> int:
+    """The best place to divide a text within `most` characters of `aim`: inside it, always."""
+    window = range(max(1, round(aim - most)), min(len(text), round(aim + most) + 1))
+    for pattern in BREAKS:
+        found = pattern.finditer(text, max(0, window.start - 1), window.stop)
+        ends = [match.end() for match in found if match.end() in window]
+        if ends:
+            return min(ends, key=lambda end: abs(end - aim))
+    return min(max(1, aim), len(text) - 1)
 
 
 def _nothing(named: str, refusals: Sequence[Refusal]) -> str:
@@ -241,86 +237,34 @@ def _read(paths: Sequence[Path], most_bytes: int) -> Iterator[TrainingDocument |
     with Reading(most_bytes=most_bytes) as reading:
         for path in paths:
             for found in walk(path):
-                if found.id.endswith((".jsonl", ".ndjson", ".jsonl.gz")):
-                    yield from _records(found)
-                    continue
-                for document in reading.read(found):
-                    if isinstance(document, Refusal):
-                        yield document
-                    else:
-                        yield TrainingDocument(document.id, (Segment(document.text),))
+                if found.id.endswith(SUFFIXES):
+                    yield from records(found)
+                elif found.bytes > most_bytes and media_type(found.path) == "text/plain":
+                    yield from _parts(found)
+                else:
+                    for document in reading.read(found):
+                        if isinstance(document, Refusal):
+                            yield document
+                        else:
+                            yield TrainingDocument(document.id, (Segment(document.text),))
 
 
-def _records(found: Found) -> Iterator[TrainingDocument]:
-    """The records of a file of JSON lines, one at a time."""
-    opened = gzip.open if found.id.endswith(".gz") else open
+def _parts(found: Found) -> Iterator[TrainingDocument | Refusal]:
+    """A large plain text as documents of some four million characters, cut at paragraphs."""
+    with found.path.open("rb") as file:
+        if is_binary(file.read(SAMPLE_BYTES)):
+            yield Refusal(found.id, f"{BINARY}.")
+            return
+    number, text = 1, ""
     try:
-        with opened(found.place, "rt", encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield TrainingDocument(
-                        f"{found.id}#{number}", _segments(line, f"{found.place}, line {number}")
-                    )
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-        raise IsoflopError(f"{found.place} is not JSON lines in UTF-8: {error}.") from error
-
-
-def _segments(line: str, where: str) -> tuple[Segment, ...]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise IsoflopError(f"{where}: not JSON ({error}). Each line must be a record.") from error
-    segments = segments_of(record)
-    if segments is None:
-        raise IsoflopError(f"{where}: a record of no known form. Known are {RECORD_FORMS}.")
-    return tuple(Segment(_encodable(text), counts) for text, counts in segments if text)
-
-
-def segments_of(record: Any) -> list[Segment] | None:
-    """The segments of a record; None if it has no known form.
-
-    Of a question only the first answer is learned. A conversation counts where the assistant
-    speaks.
-    """
-    match record:
-        case {"segments": [*parts]} if all(_is_segment(part) for part in parts):
-            return [Segment(text, bool(counts)) for text, counts in parts]
-        case {"prompt": str(prompt), "completion": str(completion)}:
-            return [Segment(prompt, False), Segment(completion)]
-        case {"question": str(question), "answers": [str(answer), *_]}:
-            return question_segments(question, answer, record.get("context"))
-        case {"messages": [*messages]} if messages and all(map(_is_message, messages)):
-            return [part for message in messages for part in _message(message)]
-        case {"text": str(text)}:
-            return [Segment(text)]
-    return None
-
-
-def question_segments(question: str, answer: str, context: str | None = None) -> list[Segment]:
-    """A question and its answer as a model learns them: the answer counts."""
-    before = f"{context}\n\n" if context else ""
-    return [Segment(f"{before}Question: {question}\nAnswer:", False), Segment(f" {answer}")]
-
-
-def _is_segment(part: Any) -> bool:
-    match part:
-        case [str(), 0 | 1 | True | False]:
-            return True
-    return False
-
-
-def _is_message(message: Any) -> bool:
-    match message:
-        case {"role": "user" | "assistant" | "system", "content": str()}:
-            return True
-    return False
-
-
-def _message(message: dict[str, str]) -> list[Segment]:
-    said = message["role"] == "assistant"
-    return [Segment(f"{message['role']}: ", False), Segment(message["content"] + "\n", said)]
-
-
-def _encodable(text: str) -> str:
-    """A text with U+FFFD for lone surrogates, which JSON can write and UTF-8 cannot."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+        with found.path.open(encoding="utf-8-sig") as lines:
+            while block := lines.read(PART_CHARACTERS):
+                text += block
+                if len(text) > PART_CHARACTERS:
+                    cut = _cut(text, PART_CHARACTERS, PART_CHARACTERS / 4)
+                    yield TrainingDocument(f"{found.id}#{number}", (Segment(text[:cut]),))
+                    number, text = number + 1, text[cut:]
+            yield TrainingDocument(f"{found.id}#{number}", (Segment(text),))
+    except UnicodeDecodeError as error:
+        reason = f"is no UTF-8 from its part {number} on ({error.reason}). Convert or divide it."
+        yield Refusal(found.id, reason)

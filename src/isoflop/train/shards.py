@@ -6,25 +6,38 @@ beginning of text and closes the document before; what closes the last is the fi
 
 import hashlib
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isoflop.errors import IsoflopError
-from isoflop.lm.tokenizer import Tokenizer
-from isoflop.train.corpus import TrainingDocument
+from isoflop.errors import DamagedCheckpoint, IsoflopError, NewerCheckpoint, UsageError
+from isoflop.train.records import TrainingDocument
 
 VERSION = 1
 INDEX, DOCUMENTS = "index.json", "documents.bin"
 SHARD_TOKENS = 1 << 27
 BATCH_CHARACTERS = 1 << 22
+
+
+class Encoder(Protocol):
+    """What packing needs of a tokenizer; ours, or another's behind a few lines."""
+
+    vocabulary: int
+    end: int
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of each text; none of them special."""
+
+    def special(self, token: str) -> int:
+        """The id of a special token by its name."""
+
+    def to_json(self) -> str:
+        """What it is, whole: shards name the hash of it."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +108,20 @@ class Shards:
             verify: Compare the hash of every file, which reads them all; sizes are always compared.
 
         Raises:
-            IsoflopError: If a file is absent, damaged or cut short, or of a newer version.
+            UsageError: If there are none.
+            DamagedCheckpoint: If a file is absent, damaged or cut short; the message says which.
+            NewerCheckpoint: If a newer isoflop wrote them.
         """
         index = _index(folder)
-        for file in index["files"]:
-            _check(folder / file["name"], file, verify)
+        try:
+            for file in index["files"]:
+                _check(folder / Path(file["name"]).name, file, verify)
+            return cls._of(folder, index)
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise _damaged(folder / INDEX, repr(error)) from error
+
+    @classmethod
+    def _of(cls, folder: Path, index: dict[str, Any]) -> Self:
         dtype = np.dtype(index["dtype"]).newbyteorder("<")
         rows = index["shards"]
         sizes = [row["tokens"] for row in rows]
@@ -122,7 +144,7 @@ class Shards:
 
 def pack(
     documents: Iterable[TrainingDocument],
-    tokenizer: Tokenizer,
+    tokenizer: Encoder,
     folder: Path,
     *,
     shard_tokens: int = SHARD_TOKENS,
@@ -136,28 +158,38 @@ def pack(
         shard_tokens: Most tokens of one file.
 
     Raises:
-        IsoflopError: If there is no document.
+        UsageError: If something else lies at `folder`.
+        IsoflopError: If there is no document, or the disk is full.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    if folder.exists() and not (folder / INDEX).is_file() and not _is_empty(folder):
+        raise UsageError(f"{folder} holds something else than token shards. Name another folder.")
     try:
-        writer = _Writer(temporary, tokenizer, shard_tokens)
-        for some in _some(documents):
-            writer.add(some)
-        writer.finish()
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+            writer = _Writer(Path(temporary) / "new", tokenizer, shard_tokens)
+            for some in _some(documents):
+                writer.add(some)
+            writer.finish()
+            if folder.exists():
+                folder.rename(Path(temporary) / "old")
+            writer.folder.rename(folder)
+    except OSError as error:
+        raise IsoflopError(
+            f"Token shards could not be written to {folder}: {error.strerror}. "
+            "Nothing was kept of them. Free some space or name another folder."
+        ) from error
     return Shards.load(folder, verify=False)
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 class _Writer:
     """Appends documents to shards and knows, at the end, what the index says."""
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer, shard_tokens: int) -> None:
+    def __init__(self, folder: Path, tokenizer: Encoder, shard_tokens: int) -> None:
+        folder.mkdir()
         self.folder, self.tokenizer, self.shard_tokens = folder, tokenizer, shard_tokens
         self.dtype = np.dtype("<u2" if tokenizer.vocabulary <= 1 << 16 else "<u4")
         self.starts: list[int] = []
@@ -168,17 +200,18 @@ class _Writer:
         self.open: tuple[IO[bytes], IO[bytes]] | None = None
 
     def add(self, documents: Sequence[TrainingDocument]) -> None:
-        texts = [segment.text for document in documents for segment in document.segments]
-        encoded = iter(self.tokenizer.encode_batch(texts))
+        """Append documents, encoded together."""
+        segments = [segment for document in documents for segment in document.segments]
+        encoded = iter(self.tokenizer.encode_batch([s.text for s in segments if not s.special]))
         for document in documents:
             ids, mask = [self.tokenizer.end], [self.last_counts]
             for segment in document.segments:
-                some = next(encoded)
-                ids += some
-                mask += [segment.counts] * len(some)
+                new = [self.tokenizer.special(segment.text)] if segment.special else next(encoded)
+                ids += new
+                mask += [segment.counts] * len(new)
                 self.last_counts = segment.counts
                 self.masked |= not segment.counts
-                self.text_bytes += len(segment.text.encode())
+            self.text_bytes += len(document.text.encode())
             self.starts.append(self.tokens)
             self._write(np.array(ids, self.dtype), np.array(mask, np.uint8))
 
@@ -210,6 +243,7 @@ class _Writer:
         self.open = None
 
     def finish(self) -> None:
+        """Write the document offsets and the index, which names every file."""
         self._close()
         if not self.starts:
             raise IsoflopError("There is no document to pack.")
@@ -269,12 +303,12 @@ def _index(folder: Path) -> dict[str, Any]:
     try:
         index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = int(index["version"])
-    except FileNotFoundError:
-        raise IsoflopError(f"There are no token shards at {folder}.") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise IsoflopError(f"{path} is damaged ({error}). Pack the corpus again.") from error
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"There are no token shards at {folder}.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, repr(error)) from error
     if version > VERSION:
-        raise IsoflopError(
+        raise NewerCheckpoint(
             f"{path} is of version {version}, and this isoflop reads up to {VERSION}. "
             "Update isoflop, or pack the corpus again."
         )
@@ -283,12 +317,13 @@ def _index(folder: Path) -> dict[str, Any]:
 
 def _check(path: Path, file: dict[str, Any], verify: bool) -> None:
     if not path.is_file():
-        raise IsoflopError(f"{path} is absent. Pack the corpus again.")
+        raise DamagedCheckpoint(f"{path} is absent. Pack the corpus again.")
     size = path.stat().st_size
     if size != file["bytes"]:
-        raise IsoflopError(
-            f"{path} has {size:,} bytes where its index says {file['bytes']:,}. "
-            "Pack the corpus again."
-        )
+        raise _damaged(path, f"{size:,} bytes, where its index says {file['bytes']:,}")
     if verify and _described(path)["sha256"] != file["sha256"]:
-        raise IsoflopError(f"{path} is damaged: its hash has changed. Pack the corpus again.")
+        raise _damaged(path, "its hash has changed")
+
+
+def _damaged(path: Path, why: str) -> DamagedCheckpoint:
+    return DamagedCheckpoint(f"{path} is damaged: {why}. Pack the corpus again.")
