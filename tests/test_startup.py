@@ -52,6 +52,8 @@ def modules(*arguments: str) -> set[str]:
         ("plan", "methods", "--corpus", "1e5", "--model", "llama-3.1-8b", "--on", "1xh100-sxm"),
         ("plan", "serving", "llama-3.1-8b", "--on", "h100-sxm"),
         ("plan", "fit", "--help"),
+        ("exam", "--help"),
+        ("exam", "score", "--help"),
         ("config",),
         ("catalog",),
         ("catalog", "accelerators", "h100"),

@@ -14,6 +14,7 @@ IsoflopError
 ├── NewerCheckpoint      a checkpoint was written by a newer isoflop               exit code 1
 ├── TrainingFailed       the loss is not a number, or a process died; saved        exit code 1
 ├── IndexBusy            another process is writing this index                     exit code 1
+├── UnusableExam         an exam, or answers recorded for it, that give no score   exit code 1
 └── EndpointError        a served model refused, failed or did not answer          exit code 1
 """
 
@@ -85,6 +86,10 @@ class TrainingFailed(IsoflopError):
 
 class IndexBusy(IsoflopError):
     """Another process is writing this index."""
+
+
+class UnusableExam(IsoflopError):
+    """An exam or recorded answers that cannot give a number to be trusted."""
 
 
 class EndpointError(IsoflopError):

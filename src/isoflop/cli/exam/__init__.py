@@ -1,0 +1,14 @@
+"""isoflop exam: scores that can be trusted."""
+
+import click
+
+from isoflop.cli.lazy import LazyGroup
+
+EXAMS = {
+    "score": ("isoflop.cli.exam.score:score_command", "Score recorded answers, joined by prompt."),
+}
+
+
+@click.group(cls=LazyGroup, table=EXAMS)
+def exam() -> None:
+    """Ask, score and compare; every score with baselines and an interval."""

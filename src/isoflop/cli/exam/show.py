@@ -1,0 +1,131 @@
+"""How scores are printed: tables and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from isoflop.cli.output import DASH, note, table
+
+if TYPE_CHECKING:
+    from isoflop.measure.exams.exam import Exam
+    from isoflop.measure.exams.score import Baselines, Score
+    from isoflop.measure.statistics.clustered import Mean
+
+HEAD = ("", "right", "accuracy", "95 %", "effective n", "unparsed")
+WEIGHTED = ("weighted", "95 %")
+
+
+def score_table(scores: Sequence[Score]) -> str:
+    """Each score with its interval, then what answering without reading would score."""
+    weighted = any(one.weighted for one in scores)
+    head = (*HEAD[:4], *WEIGHTED, *HEAD[4:]) if weighted else HEAD
+    rows = []
+    for place, one in enumerate(scores):
+        rows.append(_row(one, weighted))
+        following = scores[place + 1] if place + 1 < len(scores) else None
+        if following is None or following.baselines != one.baselines:
+            rows += _baseline_rows(one, weighted)
+    return table(head, rows)
+
+
+def _row(one: Score, weighted: bool) -> tuple[str, ...]:
+    right = sum(graded.credit or 0.0 for graded in one.scored)
+    effective = one.accuracy.effective_questions
+    return (
+        one.model,
+        f"{right:.6g}/{len(one.scored)}",
+        *_figures(one.accuracy),
+        *(_figures(one.weighted) if weighted else ()),
+        DASH if effective is None else f"{effective:.0f}",
+        str(one.unparsed),
+    )
+
+
+def _figures(mean: Mean | None) -> tuple[str, str]:
+    if mean is None:
+        return DASH, ""
+    found = mean.interval
+    return f"{found.value:.4f}", f"{found.low:.3f} to {found.high:.3f}"
+
+
+def _baseline_rows(one: Score, weighted: bool) -> list[tuple[str, ...]]:
+    first = "always the first as cause" if one.contrasted else "always the first choice"
+    names = (f"majority, {one.baselines.majority[0][:24]!r}", first, "chance")
+    plain, heavy = _shares(one.baselines), _shares(one.weighted_baselines)
+    return [
+        (f"  {name}", "", value, "", *((other, "") if weighted else ()), "", "")
+        for name, value, other in zip(names, plain, heavy, strict=True)
+    ]
+
+
+def _shares(found: Baselines | None) -> tuple[str, str, str]:
+    """Majority, first choice and chance; of free answers the last two are unknown."""
+    if found is None:
+        return DASH, DASH, DASH
+    return _share(found.majority[1]), _share(found.first_option), _share(found.chance)
+
+
+def _share(value: float | None) -> str:
+    return DASH if value is None else f"{value:.4f}"
+
+
+def score_json(one: Score) -> dict[str, Any]:
+    """A score for JSON."""
+    return {
+        "model": one.model,
+        "rule": one.rule,
+        "unparsed_counts_as": one.policy,
+        "questions": len(one.graded),
+        "scored": len(one.scored),
+        "right": sum(graded.credit or 0.0 for graded in one.scored),
+        "unparsed": one.unparsed,
+        "joined_by": one.joined.by,
+        "unmatched": one.joined.unmatched,
+        "unanswered": one.joined.unanswered,
+        "accuracy": _mean_json(one.accuracy),
+        "weighted_accuracy": _mean_json(one.weighted),
+        "baselines": _baselines_json(one.baselines),
+        "weighted_baselines": _baselines_json(one.weighted_baselines),
+    }
+
+
+def _mean_json(mean: Mean | None) -> dict[str, Any] | None:
+    if mean is None:
+        return None
+    return {
+        **mean.interval.as_dict(),
+        "clusters": mean.clusters,
+        "effective_questions": mean.effective_questions,
+        "design_effect": mean.design_effect,
+    }
+
+
+def _baselines_json(found: Baselines | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    answer, majority = found.majority
+    return {
+        "majority": {"answer": answer, "accuracy": majority},
+        "first_option": found.first_option,
+        "chance": found.chance,
+    }
+
+
+def note_conventions(exam: Exam, scores: Sequence[Score]) -> None:
+    """What the figures mean, on stderr."""
+    for one in scores[:1]:
+        clusters = one.accuracy.clusters
+        kind = f"{clusters} clusters" if clusters < len(one.scored) else "independent questions"
+        note(
+            f"\n{exam.name}: rule {one.rule}, joined by {one.joined.by}; an answer that cannot be "
+            f"read counts as {one.policy}; Wilson intervals for {kind}."
+        )
+    for one in scores:
+        if one.joined.unmatched or one.joined.unanswered:
+            note(
+                f"{one.model}: {one.joined.unmatched} answers match no question, "
+                f"{one.joined.unanswered} questions have no answer."
+            )
+    if exam.source:
+        note(f"Source: {exam.source}. Licence: {exam.licence or 'not stated'}.")

@@ -1,0 +1,1 @@
+"""Exams: items with keys, decision rules, recorded answers, and scores that can be trusted."""

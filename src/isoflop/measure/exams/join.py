@@ -1,0 +1,143 @@
+"""Recorded answers joined to the questions they answer, by what was asked and never by row."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from isoflop.errors import UnusableExam
+from isoflop.measure.exams.exam import LETTERS, Exam
+from isoflop.measure.exams.outputs import Output
+from isoflop.measure.exams.prompts import key, readings
+from isoflop.questions import Question
+
+SHOWN = 120  # characters of a prompt that a message repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Questions with the answers recorded for them.
+
+    Attributes:
+        answers: For each question that was answered, in the order of the exam, its outputs.
+        matched: Outputs that belong to a question.
+        unmatched: Outputs whose prompt is no question of the exam.
+        unanswered: Questions without an output.
+        by: "prompt", or "id" where the recording holds no prompts.
+    """
+
+    answers: tuple[tuple[Question, tuple[Output, ...]], ...]
+    matched: int
+    unmatched: int
+    unanswered: int
+    by: str
+
+
+def join(
+    exam: Exam, outputs: Sequence[Output], *, partial: bool = False, any_id: bool = False
+) -> Joined:
+    """Each output with the question that its prompt asks.
+
+    An output whose id names one question and whose prompt asks another belongs to neither: one of
+    the two files was changed after the answers were recorded. Where several questions ask the
+    same, their outputs are dealt to them in turn; any further output of a question is a further
+    sample of it.
+
+    Args:
+        exam: The questions.
+        outputs: What was recorded, in any order.
+        partial: Leave out outputs that belong to no question instead of refusing all.
+        any_id: Go by the prompts alone, whatever the ids say.
+
+    Raises:
+        UnusableExam: If an output belongs to no question (or, when partial, all of them); the
+            message says how many prompts match.
+    """
+    places = _places(exam)
+    found: dict[int, list[Output]] = defaultdict(list)
+    strangers: list[Output] = []
+    dealt: dict[tuple[int, ...], int] = defaultdict(int)
+    elsewhere = 0
+    for output in outputs:
+        asked = _asked(places, output)
+        same = asked if any_id else _agreeing(places, output, asked)
+        if not same:
+            elsewhere += bool(asked)
+            strangers.append(output)
+            continue
+        turn = dealt[same] if len(same) > 1 else 0
+        dealt[same] += 1
+        found[same[turn % len(same)]].append(output)
+    matched = len(outputs) - len(strangers)
+    if strangers and not (partial and matched):
+        raise UnusableExam(_refusal(exam, outputs, strangers, elsewhere))
+    answers = tuple((exam.questions[place], tuple(found[place])) for place in sorted(found))
+    by = "prompt" if any(output.prompt is not None for output in outputs) else "id"
+    return Joined(answers, matched, len(strangers), len(exam.questions) - len(answers), by)
+
+
+Places = dict[bytes | str, tuple[int, ...]]
+
+
+def _places(exam: Exam) -> Places:
+    """Where in the exam each prompt, and each published id, stands."""
+    places: dict[bytes | str, list[int]] = defaultdict(list)
+    for place, question in enumerate(exam.questions):
+        for id in {question.id, question.id.partition("/")[0]}:  # pair1 for pair1/forward
+            places[id].append(place)
+        for name in dict.fromkeys(map(key, spellings(question))):
+            places[name].append(place)
+    return {name: tuple(found) for name, found in places.items()}
+
+
+def spellings(question: Question) -> Iterable[str]:
+    """Ways in which the question may have been asked: as it stands, and with its choices."""
+    yield question.text
+    if question.choices:
+        yield asked(question)
+
+
+def asked(question: Question) -> str:
+    """The question as isoflop asks it: with its choices in lines, unless the text has them."""
+    if not question.choices or all(choice in question.text for choice in question.choices):
+        return question.text
+    lines = (f"{letter}. {text}" for letter, text in zip(LETTERS, question.choices, strict=False))
+    return "\n".join((question.text, *lines))
+
+
+def _asked(places: Places, output: Output) -> tuple[int, ...]:
+    """Questions that ask what the output was asked."""
+    if output.prompt is None:
+        return places.get(output.id, ())
+    return next((found for name in readings(output.prompt) if (found := places.get(name))), ())
+
+
+def _agreeing(places: Places, output: Output, asked: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of them that the id names too, when it names any question at all."""
+    named = places.get(output.id) if output.id else None
+    return asked if named is None else tuple(place for place in asked if place in named)
+
+
+def _refusal(
+    exam: Exam, outputs: Sequence[Output], strangers: Sequence[Output], elsewhere: int
+) -> str:
+    matched, whole = len(outputs) - len(strangers), len(outputs)
+    first = strangers[0]
+    if first.prompt is None:
+        return (
+            f"{matched:,} of {whole:,} recorded answers can be joined to {exam.name}: the others "
+            f"hold no prompt, and their ids, such as {first.id!r}, are not its ids. Answers are "
+            "not joined by row, because rows move. Record the prompts."
+        )
+    moved = (
+        f" {elsewhere:,} occur there under another id, so the ids of one of the two were given "
+        "anew; --any-id goes by prompts alone."
+        if elsewhere
+        else ""
+    )
+    advice = "" if not matched else " --partial scores those that match."
+    shown = " ".join(first.prompt.split())
+    shown = shown if len(shown) <= SHOWN else shown[: SHOWN - 3] + "..."
+    return (
+        f"{matched:,} of {whole:,} recorded prompts match {exam.name}: these answers were recorded "
+        f"for other questions.{moved}{advice}\n  The first that does not match: {shown!r}"
+    )

@@ -1,0 +1,51 @@
+"""Exams by name or path."""
+
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from isoflop.errors import UsageError, did_you_mean
+from isoflop.measure.exams import causality, formats
+from isoflop.measure.exams.exam import Exam
+from isoflop.measure.exams.outputs import Recording
+
+BUILT_IN = ("causality", "causality-choice")
+GROUP = "isoflop.exam"  # entry points: a function without arguments that returns an Exam
+
+
+def open_exam(name: str, answers: Path | None = None) -> Exam:
+    """The exam of that name, or in the file or folder of that path.
+
+    Raises:
+        UsageError: If there is neither.
+        UnusableExam: If it cannot be read or scored.
+    """
+    if name == "causality":
+        return causality.exam()
+    if name == "causality-choice":
+        return causality.exam("choice")
+    plugins = entry_points(group=GROUP)
+    if name in plugins.names:
+        made: Exam = plugins[name].load()()
+        return made
+    path = Path(name)
+    if path.exists():
+        return formats.read(path, answers)
+    known = (*BUILT_IN, *sorted(plugins.names))
+    raise UsageError(
+        f"No exam called {name!r}, and no such file.{did_you_mean(name, known)} "
+        f"Built in: {', '.join(known)}. Or name a file of questions with answers."
+    )
+
+
+def open_exam_for(name: str, recorded: Iterable[Recording], answers: Path | None = None) -> Exam:
+    """As `open_exam`, for recordings: the causality exam in the words that were recorded."""
+    if name != "causality":
+        return open_exam(name, answers)
+    outputs = [output for recording in recorded for output in recording.outputs]
+    for form in causality.FORMS:
+        own = causality.exam(form)
+        texts = {question.text for question in own.questions}
+        if outputs and outputs[0].prompt in texts:
+            return own
+    return causality.keyed((output.id, output.prompt or "") for output in outputs)
