@@ -41,6 +41,11 @@ class OwnModel:
         return c.context if c.position in BOUNDED else None
 
     @property
+    def trained_tokens(self) -> int:
+        """Tokens of the sequences it was trained on."""
+        return self.model.configuration.context
+
+    @property
     def vocabulary(self) -> int:
         """Width of its logits."""
         return self.model.configuration.vocabulary

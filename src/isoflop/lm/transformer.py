@@ -1,8 +1,8 @@
 """A causal transformer in two families that export exactly, and three for study.
 
-    rope         RMSNorm, gated SiLU, grouped heads, optional norms of queries and keys; as Llama, Qwen3
-    alibi        LayerNorm without bias, GELU of 4 x width, tied head; as MPT
-    sinusoidal, learned, none    the alibi body with another scheme, to compare position schemes
+rope         RMSNorm, gated SiLU, grouped heads, optional norms of queries and keys; as Llama, Qwen3
+alibi        LayerNorm without bias, GELU of 4 x width, tied head; as MPT
+sinusoidal, learned, none    the alibi body with another scheme, to compare position schemes
 """
 
 import math
