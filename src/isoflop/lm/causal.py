@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype
+    from torch.nn import Module
 
 
 class CausalModel(Protocol):
@@ -33,6 +34,10 @@ class CausalModel(Protocol):
     @property
     def end(self) -> int | None:
         """The token after which nothing more is written."""
+
+    @property
+    def model(self) -> "Module":
+        """The network itself: its weights say which model it is."""
 
     @property
     def dtype(self) -> "dtype":
