@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isoflop.train.corpus import from_documents, normalised
-from isoflop.train.duplicates import NEAR, near_duplicates
+from isoflop.train.duplicates import BLOCK_CHARACTERS, NEAR, Sketches, jaccard
 from isoflop.train.records import Segment, TrainingDocument
 
 
@@ -24,6 +24,13 @@ def by_brute_force(texts: list[str]) -> list[int]:
     return gone
 
 
+def near_duplicates(texts: list[str]) -> list[int]:
+    sketches = Sketches()
+    for text in texts:
+        sketches.add(text)
+    return sketches.near_duplicates(texts.__getitem__)
+
+
 words = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f"]), min_size=1, max_size=60)
 
 
@@ -41,12 +48,32 @@ def edited_texts(draw: st.DrawFn) -> list[str]:
 
 @given(edited_texts())
 def test_the_texts_left_out_are_those_that_brute_force_leaves_out(texts: list[str]) -> None:
-    assert near_duplicates(len(texts), texts.__getitem__) == by_brute_force(texts)
+    assert near_duplicates(texts) == by_brute_force(texts)
 
 
 def test_of_many_copies_one_is_kept() -> None:
     texts = [" ".join(f"w{i}" for i in range(100)) + f" tail{copy}" for copy in range(200)]
-    assert near_duplicates(200, texts.__getitem__) == list(range(1, 200))
+    assert near_duplicates(texts) == list(range(1, 200))
+
+
+@given(words, words)
+def test_the_overlap_is_that_of_the_sets(left: list[str], right: list[str]) -> None:
+    a, b = " ".join(left), " ".join(right)
+    sketches = Sketches()
+    expected = len(grams(a) & grams(b)) / len(grams(a) | grams(b))
+    assert jaccard(sketches.grams(a), sketches.grams(b)) == expected
+
+
+def test_a_long_text_read_in_blocks_has_the_grams_of_the_whole() -> None:
+    text = " ".join(f"w{i * i % 7919}" for i in range(BLOCK_CHARACTERS // 2))
+    assert len(text) > 2 * BLOCK_CHARACTERS
+    half = text.rindex(" ", 0, len(text) // 2)
+    sketches = Sketches()
+    left, right = sketches.grams(text[:half]), sketches.grams(text[half + 1 :])
+    whole = sketches.grams(text)
+    assert whole[: left.size].tolist() == left.tolist()
+    assert whole[-right.size :].tolist() == right.tolist()
+    assert whole.size == len(text.split()) - 4
 
 
 def document(text: str) -> TrainingDocument:

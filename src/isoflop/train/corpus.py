@@ -19,7 +19,7 @@ from isoflop.search.read import MOST_BYTES, Refusal, media_type
 from isoflop.search.read.encoding import BINARY, SAMPLE_BYTES, is_binary
 from isoflop.search.sandbox import Reading
 from isoflop.search.walk import Found, walk
-from isoflop.train.duplicates import NEAR, near_duplicates
+from isoflop.train.duplicates import NEAR, Sketches
 from isoflop.train.records import SUFFIXES, Segment, TrainingDocument, records
 
 HELD_OUT = 0.05
@@ -87,8 +87,15 @@ class Corpus:
         return TrainingDocument(id, tuple(Segment(*segment) for segment in segments))
 
     def _append(self, document: TrainingDocument) -> int:
-        place = self._file.seek(0, 2)
-        self._file.write(json.dumps(document).encode("ascii") + b"\n")
+        try:
+            place = self._file.seek(0, 2)
+            self._file.write(json.dumps(document).encode("ascii") + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise IsoflopError(
+                f"The temporary copy of the corpus cannot be written: {error.strerror}. "
+                "Free some space, or set TMPDIR to a folder that has it."
+            ) from error
         return place
 
 
@@ -131,11 +138,12 @@ def from_documents(
     if not 0 <= held_out < 1:
         raise UsageError(f"held_out={held_out} is not a share from 0 up to 1.")
     corpus = Corpus()
-    rows = _distinct(documents, corpus)
+    sketches = None if near is None else Sketches()
+    rows = _distinct(documents, corpus, sketches)
     if not rows:
         raise IsoflopError(_nothing(named, corpus.refusals))
-    if near is not None:
-        kept = _without_near_duplicates(rows, corpus, near)
+    if sketches and near is not None:
+        kept = _without_near_duplicates(rows, corpus, sketches, near)
         corpus.near_duplicates = len(rows) - len(kept)
         rows = kept
     corpus.text_bytes = sum(row.text_bytes for row in rows)
@@ -148,8 +156,10 @@ def normalised(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _distinct(documents: Iterable[TrainingDocument | Refusal], corpus: Corpus) -> list[_Row]:
-    """Put documents into the corpus, but for refusals and exact duplicates."""
+def _distinct(
+    documents: Iterable[TrainingDocument | Refusal], corpus: Corpus, sketches: Sketches | None
+) -> list[_Row]:
+    """Put documents into the corpus, but for refusals and exact duplicates; sketch plain ones."""
     rows: dict[bytes, _Row] = {}
     for document in documents:
         if isinstance(document, Refusal):
@@ -169,16 +179,20 @@ def _distinct(documents: Iterable[TrainingDocument | Refusal], corpus: Corpus) -
             continue
         corpus.special |= {segment.text for segment in document.segments if segment.special}
         rows[digest] = _Row(corpus._append(document), digest, len(text.encode()), plain)
+        if plain and sketches:
+            sketches.add(words)
     return list(rows.values())
 
 
-def _without_near_duplicates(rows: Sequence[_Row], corpus: Corpus, near: float) -> list[_Row]:
+def _without_near_duplicates(
+    rows: Sequence[_Row], corpus: Corpus, sketches: Sketches, near: float
+) -> list[_Row]:
     plain = [place for place, row in enumerate(rows) if row.is_plain]
 
     def text(number: int) -> str:
         return normalised(corpus._at(rows[plain[number]].place).text)
 
-    gone = {plain[number] for number in near_duplicates(len(plain), text, near)}
+    gone = {plain[number] for number in sketches.near_duplicates(text, near)}
     return [row for place, row in enumerate(rows) if place not in gone]
 
 
