@@ -16,6 +16,7 @@ IsoflopError
 ├── IndexBusy            another process is writing this index                     exit code 1
 ├── UnusableExam         an exam, or answers recorded for it, that give no score   exit code 1
 └── EndpointError        a served model refused, failed or did not answer          exit code 1
+    └── CannotScore      it gives no log-probabilities of a text, or no real ones  exit code 1
 """
 
 import difflib
@@ -94,6 +95,10 @@ class UnusableExam(IsoflopError):
 
 class EndpointError(IsoflopError):
     """A served model refused, failed or did not answer."""
+
+
+class CannotScore(EndpointError):
+    """A served model gives no log-probabilities of a text, or no real ones."""
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:

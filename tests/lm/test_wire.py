@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isoflop.lm.model import Message
-from isoflop.lm.wire import MOST_BYTES, Garbled, Refused, Reply, Request, model_names, refusal
+from isoflop.lm.request import Request
+from isoflop.lm.wire import MOST_BYTES, Garbled, Refused, Reply, model_names, refusal
 
 ASK = Request(
     "small", (Message("system", "Be brief."), Message("user", "Why?")), 50, 0.0, ("\n\n",)

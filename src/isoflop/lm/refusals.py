@@ -3,11 +3,11 @@
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import httpx
 
-from isoflop.errors import EndpointError, IsoflopError, Missing, did_you_mean
+from isoflop.errors import CannotScore, EndpointError, IsoflopError, Missing, did_you_mean
 from isoflop.lm.wire import Garbled, Refused, one_line
 
 TOO_LONG = re.compile(
@@ -110,6 +110,43 @@ def unanswered(error: Exception, base_url: str, *, begun: bool) -> EndpointError
             "faster model."
         )
     return EndpointError(f"{base_url} cannot be reached: {_reason(error)}.\n  {_remedy(error)}")
+
+
+def refused_scoring(
+    refused: Refused, model: str, base_url: str, models: Callable[[], list[str]]
+) -> str:
+    """What to say of a refusal to score a text, where it is one.
+
+    Raises:
+        EndpointError: If the text is too long.
+        Missing: If the model is unknown there.
+    """
+    heard = f"({refused.status}: {refused.said})" if refused.said else f"({refused.status})"
+    if refused.code == "context_length_exceeded" or TOO_LONG.search(refused.said):
+        raise EndpointError(
+            f"The text is longer than {model} can read {heard}.\n"
+            "  Score it in shorter windows, or choose a model with a longer context."
+        )
+    if refused.status == 404 and (known := models()) and model not in known:
+        raise _unknown_model(heard, model, base_url, known)
+    return f"it refuses {heard}"
+
+
+def cannot_score(model: str, base_url: str, seen: Mapping[str, str]) -> CannotScore:
+    """The error to raise where a server gives no log-probabilities of a text, or no real ones.
+
+    Args:
+        model: The name it was asked for.
+        base_url: Where.
+        seen: What came, for each way of asking.
+    """
+    what = "; ".join(f"asked with {way}, {said}" for way, said in seen.items())
+    return CannotScore(
+        f"The server at {base_url} cannot score text with {model}: {what}.\n"
+        "  Serve the model with vLLM, SGLang or llama-cpp-python (logits_all), run it here with\n"
+        "  hf:PATH-or-repo, or choose a rule that reads generated answers. Chat services, Ollama,\n"
+        "  llama-server and LM Studio do not give log-probabilities of a text that they are sent."
+    )
 
 
 def _remedy(error: Exception) -> str:

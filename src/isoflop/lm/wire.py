@@ -1,19 +1,30 @@
-"""The chat completions format, without a network: requests, replies, usage and refusals.
+"""The chat and completions formats, without a network: replies, usage and refusals.
 
 Nothing that a server sends is trusted to have the right shape: a field of another type is a field
 that is not there.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
+from typing import TypedDict
 
 from isoflop.lm.events import events
-from isoflop.lm.model import Generated, Message
+from isoflop.lm.logprobs import Tokens
+from isoflop.lm.model import Generated, Scored
 
 MOST_BYTES = 8 * 2**20  # of one reply; a stream with 4,000 tokens takes about 1 MB
+MOST_SCORED_BYTES = 256 * 2**20  # of one scored text; 100,000 tokens with five others: 40 MB
 MOST_SAID = 300  # characters of a server's own words that an error repeats
+
+
+class Counts(TypedDict):
+    """Tokens as a server counts them; None for each that it does not count."""
+
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    output_tokens: int | None
 
 
 class Garbled(Exception):
@@ -35,44 +46,6 @@ class Refused(Exception):
         self.status, self.said, self.code, self.wait = status, said, code, wait
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked of a model, before it is written down for one server."""
-
-    model: str
-    messages: tuple[Message, ...]
-    most_tokens: int
-    temperature: float
-    stop: tuple[str, ...]
-
-    def body(self, without: Iterable[str] = ()) -> dict[str, object]:
-        """The JSON object to send.
-
-        Args:
-            without: Fields this server is known to refuse; "max_tokens" is then called by its
-                newer name, "system" is said by the user, the others are left out.
-        """
-        without = set(without)
-        limit = "max_completion_tokens" if "max_tokens" in without else "max_tokens"
-        messages = _by_user(self.messages) if "system" in without else self.messages
-        body: dict[str, object] = {
-            "model": self.model,
-            "messages": [{"role": m.role, "content": m.content} for m in messages],
-            limit: self.most_tokens,
-            "temperature": self.temperature,
-        }
-        if self.stop:
-            body["stop"] = list(self.stop)
-        if "stream" not in without:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
-        return {name: value for name, value in body.items() if name not in without}
-
-
-def _by_user(messages: Sequence[Message]) -> tuple[Message, ...]:
-    said = "\n\n".join(m.content for m in messages if m.role in ("system", "user"))
-    return (Message("user", said), *(m for m in messages if m.role == "assistant"))
-
-
 class Reply:
     """An answer as it arrives."""
 
@@ -84,6 +57,7 @@ class Reply:
         self._text: list[str] = []
         self._half = ""  # the first half of a surrogate pair, waiting for the second
         self._on_text = on_text
+        self._tokens = Tokens()
 
     @property
     def whole(self) -> bool:
@@ -99,7 +73,7 @@ class Reply:
             Garbled: If it is neither, or breaks off.
             Refused: If it holds an error object.
         """
-        first, rest = _opening(_bounded(chunks))
+        first, rest = _opening(_bounded(chunks, MOST_BYTES))
         if first.startswith((b"{", b"[")):
             self._take(b"".join(chain([first], rest)).decode("utf-8", "replace"))
             done = bool(self.begun or self.finish_reason)
@@ -145,7 +119,9 @@ class Reply:
         self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
         thought = _text(said.get("reasoning_content")) or _text(said.get("reasoning"))
         self.begun = self.begun or bool(thought)
-        self._write(_content(said.get("content")) or _text(said.get("refusal")))
+        self._tokens.take(choice.get("logprobs"))
+        text = _text(choice.get("text"))  # of a completion, which is no message
+        self._write(text or _content(said.get("content")) or _text(said.get("refusal")))
 
     def _write(self, piece: str, *, last: bool = False) -> None:
         """Keeps a piece of text and passes it on, never half a character."""
@@ -162,19 +138,94 @@ class Reply:
 
     def generated(self, seconds: float, model: str) -> Generated:
         """What arrived, after `seconds`, from what we call `model`."""
-        details = _object(self._usage.get("prompt_tokens_details"))
-        cached = _count(details.get("cached_tokens"))
-        if cached is None:
-            cached = _count(self._usage.get("prompt_cache_hit_tokens"))
+        counts = counted(self._usage)
+        scored = self._tokens.all()
+        if scored:
+            scored = replace(scored, **counts, seconds=seconds, model=self._model or model)
         return Generated(
             "".join(self._text),
-            _count(self._usage.get("prompt_tokens")),
-            cached,
-            _count(self._usage.get("completion_tokens")),
-            seconds,
-            self.finish_reason,
-            self._model or model,
+            **counts,
+            seconds=seconds,
+            finish_reason=self.finish_reason,
+            model=self._model or model,
+            scored=scored,
         )
+
+
+class Reading:
+    """The answer to a `ScoreRequest`, as it arrives.
+
+    Attributes:
+        text: What the server wrote, or repeated and wrote.
+        tokens: The log-probabilities it gave.
+        counts: Its counts of tokens.
+        model: The name under which it answered; "" if it did not say.
+    """
+
+    begun = whole = False  # asking again costs little, and half an answer is none
+
+    def __init__(self, way: str) -> None:
+        self._way = way
+        self.text = self.model = ""
+        self.tokens = Tokens()
+        self.counts: Counts = counted({})
+
+    def read(self, chunks: Iterable[bytes]) -> None:
+        """Takes in a whole body, of JSON.
+
+        Raises:
+            Garbled: If it is something else.
+            Refused: If it holds an error object.
+        """
+        body = b"".join(_bounded(chunks, MOST_SCORED_BYTES))
+        try:
+            part = json.loads(body.decode("utf-8", "replace"))
+        except ValueError as error:
+            page = body.lstrip().startswith(b"<")
+            what = "a web page" if page else "no completion" if body.strip() else "empty"
+            raise Garbled(f"what came is {what}") from error
+        part = _object(part)
+        if part.get("error") or part.get("object") == "error":
+            raise refusal(0, json.dumps(part))
+        choices = part.get("choices")
+        choice = _object(choices[0]) if isinstance(choices, list) and choices else {}
+        self.text, self.model = _text(choice.get("text")), _text(part.get("model"))
+        self.counts = counted(_object(part.get("usage")))
+        if self._way == "prompt_logprobs":  # vLLM: in the choice; its chat, and others, beside it
+            self.tokens.take_prompt(choice.get("prompt_logprobs") or part.get("prompt_logprobs"))
+        else:
+            self.tokens.take(choice.get("logprobs"))
+
+    def scored(self, text: str, start: int, seconds: float, model: str) -> Scored | None:
+        """The tokens of what was sent from byte `start` on; None if they do not spell it."""
+        scored = self.tokens.of(text, start)
+        return scored and replace(scored, **self.counts, seconds=seconds, model=self.model or model)
+
+    def instead(self, text: str) -> str:
+        """What came instead of the tokens of the text."""
+        given, written = len(self.tokens), self.text.startswith(text)
+        if not given:
+            return "no log-probabilities came" + (", only the text" if written else "")
+        if given <= 1 and len(text) > given:
+            return "only the log-probability of the token that it wrote came"
+        first = one_line("|".join(token or "?" for token in self.tokens.written[:8]), 60)
+        return f"its {given:,} tokens do not spell the text that was sent; they begin {first!r}"
+
+
+def counted(usage: dict[str, object]) -> Counts:
+    """The counts in a `usage` object; None for each that is not there.
+
+    Cached tokens are where OpenAI, vLLM, SGLang and OpenRouter put them, or where DeepSeek does.
+    """
+    details = _object(usage.get("prompt_tokens_details"))
+    cached = _count(details.get("cached_tokens"))
+    if cached is None:
+        cached = _count(usage.get("prompt_cache_hit_tokens"))
+    return {
+        "prompt_tokens": _count(usage.get("prompt_tokens")),
+        "cached_tokens": cached,
+        "output_tokens": _count(usage.get("completion_tokens")),
+    }
 
 
 def refusal(status: int, body: str, wait: float | None = None) -> Refused:
@@ -184,12 +235,15 @@ def refusal(status: int, body: str, wait: float | None = None) -> Refused:
         status: Of the HTTP answer; 0 when the error came inside a stream.
         body: The answer's body.
         wait: Seconds the server asks to wait.
+
+    Returns:
+        Its words, long ones not yet cut: a key in them must be hidden first.
     """
     try:
         found = json.loads(body)
     except ValueError:
         said = "" if body.lstrip().startswith("<") else body  # a proxy's HTML page says nothing
-        return Refused(status, one_line(said), wait=wait)
+        return Refused(status, one_line(said, 64 * MOST_SAID), wait=wait)
     whole = _object(found)
     error = _object(whole.get("error")) or whole
     said = _text(error.get("message")) or _text(whole.get("error"))
@@ -199,7 +253,7 @@ def refusal(status: int, body: str, wait: float | None = None) -> Refused:
         status = _count(error.get("code")) or _count(error.get("status")) or 500
     param = _text(error.get("param"))
     said = said if not param or param in said else f"{said} ({param})"
-    return Refused(status, one_line(said), str(code or ""), wait)
+    return Refused(status, one_line(said, 64 * MOST_SAID), str(code or ""), wait)
 
 
 def one_line(text: str, most: int = MOST_SAID) -> str:
@@ -218,12 +272,12 @@ def model_names(body: str) -> list[str]:
     return [name for entry in entries if (name := _text(_object(entry).get("id")))]
 
 
-def _bounded(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _bounded(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
     read = 0
     for chunk in chunks:
         read += len(chunk)
-        if read > MOST_BYTES:
-            raise Garbled(f"what came is longer than {MOST_BYTES:,} bytes")
+        if read > most:
+            raise Garbled(f"what came is longer than {most:,} bytes")
         yield chunk
 
 
