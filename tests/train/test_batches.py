@@ -3,10 +3,12 @@ from typing import Literal
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from isoflop.errors import IsoflopError, UsageError
 from isoflop.lm.tokenizer import train_tokenizer
-from isoflop.train.batches import IGNORED, Batches, evaluation_windows
+from isoflop.train.batches import IGNORED, Batches, best_fit, evaluation_windows
 from isoflop.train.records import Segment, TrainingDocument
 from isoflop.train.shards import Shards, pack
 
@@ -97,6 +99,24 @@ def test_a_row_of_documents_holds_whole_ones_and_padding(shards: Shards) -> None
         seen += texts.split("<|endoftext|>")[1:]
     whole = [TOKENIZER.decode(shards.read(int(s), 41).tolist()[1:]) for s in shards.starts[:-1]]
     assert sorted(seen) == sorted(text[: min(1 + i, context - 1)] for i, text in enumerate(whole))
+
+
+@given(st.lists(st.integers(1, 12), max_size=60))
+def test_packed_rows_hold_each_length_once_and_within_their_room(lengths: list[int]) -> None:
+    rows = best_fit(lengths, 12)
+    assert sorted(place for row in rows for place in row) == list(range(len(lengths)))
+    used = [sum(lengths[place] for place in row) for row in rows]
+    assert all(0 < total <= 12 for total in used)
+    assert sum(total <= 6 for total in used) <= 1  # two such rows would have been one
+
+
+def test_lengths_that_fill_rows_exactly_are_packed_without_a_gap() -> None:
+    assert len(best_fit([7, 5, 9, 3, 12, 6, 6, 1, 11, 8, 4] * 5, 12)) == 30
+
+
+def test_documents_that_are_cut_are_counted(shards: Shards) -> None:
+    assert Batches(shards, batch=1, context=24, seed=1, align="document").cut == 17
+    assert Batches(shards, batch=1, context=24, seed=1).cut == 0
 
 
 def test_only_what_counts_is_a_target(masked: Shards) -> None:

