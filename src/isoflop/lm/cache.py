@@ -52,6 +52,10 @@ class KeyValueCache:
         """Tokens it has room for."""
         return self.keys.shape[3]
 
+    def keep(self, rows: list[int]) -> "KeyValueCache":
+        """One of these rows of the batch, in this order."""
+        return KeyValueCache(self.keys[:, rows], self.values[:, rows], self.length)
+
     def extended(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store new keys and values (B, Hkv, T, D) of a layer; all that the layer holds.
 

@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from torch import Tensor, dtype
     from torch.nn import Module
 
+    from isoflop.lm.model import Message
+
 
 class CausalModel(Protocol):
     """What scoring, generating and structured prompting need of a model; ours or transformers'."""
@@ -40,11 +42,22 @@ class CausalModel(Protocol):
         """The network itself: its weights say which model it is."""
 
     @property
+    def ends(self) -> frozenset[int]:
+        """All tokens after which nothing more is written."""
+
+    @property
     def dtype(self) -> "dtype":
         """Of its weights."""
 
+    @property
+    def accepts_positions(self) -> bool:
+        """Whether `logits` takes positions and a bias; without, rows cannot be padded."""
+
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, nothing added; special tokens written out in it are plain text."""
+
+    def encode_messages(self, messages: "Sequence[Message]") -> list[int]:
+        """Token ids of a conversation up to where the model's turn begins, its template applied."""
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids."""
@@ -57,6 +70,9 @@ class CausalModel(Protocol):
 
     def new_cache(self, batch: int, most: int) -> Any:
         """An empty cache for so many sequences of so many tokens, for `logits`."""
+
+    def keep_rows(self, cache: Any, rows: list[int]) -> Any:
+        """A cache of these rows of a batch, in this order."""
 
     def logits(
         self,

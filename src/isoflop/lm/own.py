@@ -9,6 +9,8 @@ from torch import Tensor
 
 from isoflop.lm import checkpoint
 from isoflop.lm.cache import KeyValueCache
+from isoflop.lm.local import LocalModel, plain
+from isoflop.lm.model import Message
 from isoflop.lm.tokenizer import Tokenizer
 from isoflop.lm.transformer import Transformer
 from isoflop.plan import flops
@@ -17,7 +19,7 @@ from isoflop.plan import flops
 BOUNDED = ("learned",)
 
 
-class OwnModel:
+class OwnModel(LocalModel):
     """A checkpoint of `isoflop train` or `isoflop finetune`; a `CausalModel`."""
 
     def __init__(self, path: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
@@ -66,6 +68,11 @@ class OwnModel:
         return self.tokenizer.end
 
     @property
+    def ends(self) -> frozenset[int]:
+        """The token between documents."""
+        return frozenset((self.end,))
+
+    @property
     def dtype(self) -> torch.dtype:
         """Of its weights."""
         return self.model.embedding.weight.dtype
@@ -73,6 +80,22 @@ class OwnModel:
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, nothing added; special tokens written out in it are plain text."""
         return self.tokenizer.encode(text)
+
+    @property
+    def accepts_positions(self) -> bool:
+        """Whether `logits` takes positions and a bias."""
+        return True
+
+    def encode_messages(self, messages: Sequence[Message]) -> list[int]:
+        """A conversation as its template has it; without chat tokens, texts between blank lines.
+
+        What is said is plain text: a special token written out in it stays characters.
+        """
+        t = self.tokenizer
+        if not t.chat:
+            return [t.end, *t.encode(plain(messages))]
+        turns = [[t.special(f"<|{m.role}|>"), *t.encode(m.content), t.end] for m in messages]
+        return [*(id for turn in turns for id in turn), t.special("<|assistant|>")]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids."""
@@ -91,6 +114,10 @@ class OwnModel:
     def new_cache(self, batch: int, most: int) -> KeyValueCache:
         """An empty cache for so many sequences of so many tokens."""
         return KeyValueCache.of(self.model.configuration, batch, most, self.dtype)
+
+    def keep_rows(self, cache: KeyValueCache, rows: list[int]) -> KeyValueCache:
+        """A cache of these rows of a batch, in this order."""
+        return cache.keep(rows)
 
     @torch.inference_mode()
     def logits(
