@@ -1,22 +1,67 @@
 """isoflop exam score: recorded answers against the keys of an exam."""
 
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from isoflop.cli import options
 from isoflop.cli.exam.show import note_conventions, score_json, score_table
 from isoflop.cli.output import print_json, say
+from isoflop.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from isoflop.measure.exams.outputs import Recording
+    from isoflop.measure.exams.score import Policy
 
 RULE = click.option("--rule", metavar="NAME", help="How answers are decided, if not as usual.")
 UNPARSED = click.option(
     "--unparsed",
-    "policy",
-    type=click.Choice(("wrong", "no", "chance", "omit")),
+    metavar="POLICY",
     default="wrong",
     show_default=True,
-    help="What an answer counts as that the rule cannot read.",
+    help="What an unreadable answer counts as: wrong, no, chance, omit or a credit such as 0.5.",
 )
+AS_PUBLISHED = click.option(
+    "--as-published",
+    is_flag=True,
+    help="Keep contradictory keys, number repeated ids, leave out questions without answers.",
+)
+
+
+def told_apart(found: Sequence[tuple[Path, Sequence[Recording]]]) -> list[Recording]:
+    """All recordings, by their models' names; those of one name by their folder's too."""
+    count = Counter(one.model for _, recordings in found for one in recordings)
+    return [
+        one if count[one.model] == 1 else replace(one, model=f"{path.parent.name}/{one.model}")
+        for path, recordings in found
+        for one in recordings
+    ]
+
+
+def policy_of(written: str) -> Policy:
+    """The policy for unreadable answers.
+
+    Raises:
+        UsageError: If there is none of that name; the message names the nearest.
+    """
+    from isoflop.measure.exams.score import POLICIES
+
+    for known in POLICIES:
+        if written == known:
+            return known
+    try:
+        return float(written)
+    except ValueError:
+        raise UsageError(
+            f"No policy called {written!r}.{did_you_mean(written, POLICIES)} "
+            f"Known: {', '.join(POLICIES)} or a credit from 0 to 1."
+        ) from None
 
 
 @click.command("score")
@@ -25,6 +70,7 @@ UNPARSED = click.option(
 @RULE
 @UNPARSED
 @click.option("--answers", type=click.Path(path_type=Path), help="File with the keys of EXAM.")
+@AS_PUBLISHED
 @click.option("--partial", is_flag=True, help="Score those whose prompts match.")
 @click.option("--any-id", is_flag=True, help="Join by prompts alone, whatever the ids say.")
 @options.as_json
@@ -32,8 +78,9 @@ def score_command(
     exam: str,
     outputs: tuple[Path, ...],
     rule: str | None,
-    policy: str,
+    unparsed: str,
     answers: Path | None,
+    as_published: bool,
     partial: bool,
     any_id: bool,
     as_json: bool,
@@ -41,17 +88,18 @@ def score_command(
     """Score OUTPUTS, recorded answers, in EXAM: causality, or a file of questions with keys.
 
     An answer belongs to a question only if its recorded prompt asks it; a recording made for
-    other questions is refused with the number of prompts that match.
+    other questions is refused with the number of prompts that match. Without OUTPUTS, EXAM is a
+    recording that holds its own keys.
     """
     from isoflop.measure.exams.library import open_exam_for
     from isoflop.measure.exams.recordings import recordings
-    from isoflop.measure.exams.score import POLICIES, score
+    from isoflop.measure.exams.score import score
 
-    recorded = [recording for path in outputs for recording in recordings(path)]
-    opened = open_exam_for(exam, recorded, answers)
-    named = next(known for known in POLICIES if known == policy)
+    policy = policy_of(unparsed)
+    recorded = told_apart([(path, recordings(path)) for path in outputs or (Path(exam),)])
+    opened = open_exam_for(exam, recorded, answers, as_published=as_published)
     scores = [
-        score(opened, recording, rule=rule, policy=named, partial=partial, any_id=any_id)
+        score(opened, recording, rule=rule, policy=policy, partial=partial, any_id=any_id)
         for recording in recorded
     ]
     if as_json:

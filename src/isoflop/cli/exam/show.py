@@ -50,13 +50,17 @@ def _figures(mean: Mean | None) -> tuple[str, str]:
 
 
 def _baseline_rows(one: Score, weighted: bool) -> list[tuple[str, ...]]:
-    first = "always the first as cause" if one.contrasted else "always the first choice"
+    first = "always the first as cause" if one.contrasted else f"always {_first_choice(one)}"
     names = (f"majority, {one.baselines.majority[0][:24]!r}", first, "chance")
     plain, heavy = _shares(one.baselines), _shares(one.weighted_baselines)
     return [
         (f"  {name}", "", value, "", *((other, "") if weighted else ()), "", "")
         for name, value, other in zip(names, plain, heavy, strict=True)
     ]
+
+
+def _first_choice(one: Score) -> str:
+    return "the first choice" if one.graded[0].question.choices else "'yes'"
 
 
 def _shares(found: Baselines | None) -> tuple[str, str, str]:

@@ -41,6 +41,7 @@ class Exam:
         licence: Of the texts; empty when the source does not say.
         source: Where the questions come from; empty when unknown.
         contrasts: Claims that are asked in both directions.
+        as_published: Keep keys that contradict each other, because others scored with them.
 
     Raises:
         UnusableExam: If there are no questions, no answers, duplicated ids, keys that contradict
@@ -53,6 +54,7 @@ class Exam:
     licence: str = ""
     source: str = ""
     contrasts: tuple[Contrast, ...] = ()
+    as_published: bool = False
     by_id: Mapping[str, Question] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -61,7 +63,8 @@ class Exam:
         _refuse_repeated_ids(self.name, self.questions)
         _refuse_without_answers(self.name, self.questions)
         _refuse_keys_without_choice(self.name, self.questions)
-        _refuse_contradictions(self.name, self.questions)
+        if not self.as_published:
+            _refuse_contradictions(self.name, self.questions)
         object.__setattr__(self, "by_id", {q.id: q for q in self.questions})
 
 
@@ -90,7 +93,8 @@ def _refuse_repeated_ids(name: str, questions: Iterable[Question]) -> None:
     if repeated:
         raise UnusableExam(
             f"{name}: {len(repeated)} ids are given to more than one question, such as "
-            f"{repeated[0]!r}. Give every question an id of its own, or none to any."
+            f"{repeated[0]!r}. Give every question an id of its own; --as-published "
+            "numbers them."
         )
 
 
@@ -124,5 +128,5 @@ def _refuse_contradictions(name: str, questions: Iterable[Question]) -> None:
             raise UnusableExam(
                 f"{name}: questions {same[0].id!r} and {same[1].id!r} ask the same and have "
                 f"different answers ({', '.join(same[0].answers)} and "
-                f"{', '.join(same[1].answers)}). Remove one."
+                f"{', '.join(same[1].answers)}). Remove one, or keep both with --as-published."
             )

@@ -4,33 +4,20 @@ Each reader turns the rows of one format, recognised by the names of its fields,
 Which formats there are is the table at the end.
 """
 
-import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from isoflop.errors import UnusableExam
-from isoflop.measure.exams import parsers
-from isoflop.measure.exams.exam import LETTERS, YES_NO, Exam, contrasts_of, is_yes_no
-from isoflop.measure.exams.options import options_in
+from isoflop.measure.exams import fields, harness, parsers, published
+from isoflop.measure.exams.exam import Exam, contrasts_of, is_yes_no
 from isoflop.measure.exams.rows import Row, rows
 from isoflop.questions import Question
 
-IDS = ("id", "pair_id", "pairid", "qid", "question_id", "idx", "index", "ind")
-PROMPTS = ("prompt", "text", "question", "input", "query", "ctx", "goal", "problem")
-CHOICES = ("choices", "options", "endings")
-ANSWERS = (
-    "answers", "answer", "groundtruth", "ground_truth", "target", "label", "gold", "answerKey",
-    "key", "correct",
-)  # fmt: skip
-CLUSTERS = ("cluster", "group", "article", "source_document")
-
 _TAGGED = re.compile(r"<answer>", re.IGNORECASE)
-_MARK = re.compile(r"\s*\(([A-Z])\)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +32,14 @@ class Format:
     source: str = ""
 
 
-def read(path: Path, answers: Path | None = None) -> Exam:
+def read(path: Path, answers: Path | None = None, *, as_published: bool = False) -> Exam:
     """The exam in a file.
 
     Args:
         path: JSON, JSON lines or CSV in one of `FORMATS`.
         answers: A second file with the answers, when the questions come without.
+        as_published: Instead of refusing them, number repeated ids, keep contradictory keys and
+            leave out questions without an answer.
 
     Raises:
         UnusableExam: If the file cannot be read, is no exam that is known, or cannot be scored.
@@ -67,7 +56,9 @@ def read(path: Path, answers: Path | None = None) -> Exam:
     questions = list(form.read(chain([first], found)))
     if answers is not None:
         questions = _answered(path, questions, answers)
-    return assembled(path.stem, questions, form.rule, form.licence, form.source)
+    return assembled(
+        path.stem, questions, form.rule, form.licence, form.source, as_published=as_published
+    )
 
 
 def assembled(
@@ -76,10 +67,15 @@ def assembled(
     rule: str | None = None,
     licence: str = "",
     source: str = "",
+    *,
+    as_published: bool = False,
 ) -> Exam:
     """An exam of these questions, with ids for those that have none and claims asked both ways."""
     unique = tuple(_directed(_numbered(questions)))
-    return Exam(name, unique, rule or _rule(unique), licence, source, contrasts_of(unique))
+    if as_published:
+        unique = tuple(_distinguished(q for q in unique if q.answers))
+    contrasts = contrasts_of(unique)
+    return Exam(name, unique, rule or _rule(unique), licence, source, contrasts, as_published)
 
 
 def _numbered(questions: Sequence[Question]) -> Sequence[Question]:
@@ -87,6 +83,15 @@ def _numbered(questions: Sequence[Question]) -> Sequence[Question]:
         return questions
     # no published id begins like this, so none in a recording is taken for it
     return [replace(q, id=f"#{n}") for n, q in enumerate(questions, start=1)]
+
+
+def _distinguished(questions: Iterable[Question]) -> Iterator[Question]:
+    """Repeated ids with their occurrence: `7`, `7/2`."""
+    seen: Counter[str] = Counter()
+    for question in questions:
+        seen[question.id] += 1
+        n = seen[question.id]
+        yield question if n == 1 else replace(question, id=f"{question.id}/{n}")
 
 
 def _directed(questions: Sequence[Question]) -> Sequence[Question]:
@@ -126,7 +131,7 @@ def _answered(path: Path, questions: list[Question], answers: Path) -> list[Ques
     keys: dict[tuple[str, int], Row] = {}
     seen: Counter[str] = Counter()
     for row in rows(answers):
-        id = _id(row)
+        id = fields.identifier(row)
         keys[id, seen[id]] = row
         seen[id] += 1
     mine: Counter[str] = Counter(question.id for question in questions)
@@ -141,94 +146,58 @@ def _answered(path: Path, questions: list[Question], answers: Path) -> list[Ques
     for question in questions:
         row = keys[question.id, count[question.id]]
         count[question.id] += 1
-        result.append(replace(question, answers=_answers(row, question.choices)))
+        result.append(replace(question, answers=fields.answers_of(row, question.choices)))
     return result
 
 
-def _plain(lines: Iterable[Row]) -> Iterator[Question]:
-    """One question in each row: a prompt, perhaps choices, answers, cluster and weight."""
-    for row in lines:
-        text = _prompt(row)
-        choices = _choices(row)
-        if not choices:
-            listed = options_in(text)
-            choices = listed.texts if listed else ()
-        yield Question(
-            id=_id(row),
-            text=text,
-            choices=choices,
-            answers=_answers(row, choices),
-            cluster=str(_first(row, CLUSTERS) or ""),
-            weight=float(row.get("weight") or 1.0),
-        )
-
-
-def _prompt(row: Row) -> str:
-    text = str(_first(row, PROMPTS) or "")
-    passage = row.get("passage")
-    text = f"{passage}\n\n{text}" if passage else text
-    return text.replace("\t", "\n").strip()  # published tables write line breaks as tabs
-
-
-def _choices(row: Row) -> tuple[str, ...]:
-    value = _first(row, CHOICES)
-    if isinstance(value, str):
-        value = json.loads(value) if value.startswith("[") else value.split("|")
-    if isinstance(value, Mapping):  # {"text": [...], "label": [...]}
-        value = value.get("text") or list(value.values())
-    if value is None and "A" in row and "B" in row:
-        value = [row[name] for name in LETTERS if row.get(name)]
-    if value is None:
-        return ()
-    texts = [str(one["text"] if isinstance(one, Mapping) else one) for one in value]
-    return tuple(_unmarked(text, place) for place, text in enumerate(texts))
-
-
-def _unmarked(text: str, place: int) -> str:
-    """A choice without the `(A)` in front of it."""
-    mark = _MARK.match(text)
-    return text[mark.end() :] if mark and mark[1] == LETTERS[place] else text
-
-
-def _answers(row: Row, choices: tuple[str, ...]) -> tuple[str, ...]:
-    value = _first(row, ANSWERS)
-    if isinstance(value, str) and value.startswith("["):
-        value = json.loads(value)
-    alternatives = value if isinstance(value, list) else [value]
-    keys = (_key(one, choices) for one in alternatives if one is not None and str(one).strip())
-    return tuple(dict.fromkeys(keys))
-
-
-def _key(value: object, choices: tuple[str, ...]) -> str:
-    """An accepted answer as it is compared: a letter, yes or no, a number or plain words."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int) and choices:
-        return LETTERS[value] if 0 <= value < len(choices) else str(value)
-    text = str(value).strip()
-    if choices:
-        return _letter(text, choices)
-    return text.lower() if text.lower() in YES_NO else parsers.canonical(text)
-
-
-def _letter(text: str, choices: tuple[str, ...]) -> str:
-    """A letter as it is; a choice's exact text as its letter; anything else unchanged."""
-    bare = text.strip("()")
-    if len(bare) == 1 and bare in LETTERS[: len(choices)]:
-        return bare
-    same = [place for place, choice in enumerate(choices) if choice.strip() == text]
-    return LETTERS[same[0]] if len(same) == 1 else text
-
-
-def _id(row: Row) -> str:
-    value = _first(row, IDS)
-    return "" if value is None else str(value).strip().rstrip(",")
-
-
-def _first(row: Row, names: Iterable[str]) -> Any:
-    return next((row[name] for name in names if row.get(name) not in (None, "")), None)
-
-
 FORMATS: tuple[Format, ...] = (
-    Format("prompts with answers", lambda row: _first(row, PROMPTS) is not None, _plain),
+    Format(
+        "samples of lm-evaluation-harness",
+        harness.is_sample,
+        published.harness_samples,
+        source="samples logged by lm-evaluation-harness",
+    ),
+    Format(
+        "AGIEval",
+        lambda row: {"passage", "question", "options", "label"} <= row.keys(),
+        published.agieval,
+        source="AGIEval, github.com/ruixiangcui/AGIEval",
+    ),
+    Format(
+        "GSM8K",
+        lambda row: "question" in row and "####" in str(row.get("answer", ""))[-40:],
+        published.grade_school_math,
+        "number",
+        "MIT",
+        "GSM8K, github.com/openai/grade-school-math",
+    ),
+    Format(
+        "GSM8K with solutions by models",
+        lambda row: any("solution" in one for one in row.values() if isinstance(one, dict)),
+        published.grade_school_math,
+        "number",
+        "MIT",
+        "GSM8K, github.com/openai/grade-school-math",
+    ),
+    Format(
+        "BIG-bench and BIG-Bench-Hard",
+        lambda row: isinstance(row.get("examples"), list),
+        published.big_bench,
+        "answer-is",
+        source="BIG-bench, github.com/google/BIG-bench",
+    ),
+    Format(
+        "outputs for BIG-Bench-Hard",
+        lambda row: isinstance(row.get("outputs"), list),
+        published.big_bench,
+        "answer-is",
+        source="BIG-Bench-Hard, github.com/suzgunmirac/BIG-Bench-Hard",
+    ),
+    Format("SQuAD", lambda row: isinstance(row.get("data"), list), published.squad, source="SQuAD"),
+    Format(
+        "prompts with answers",
+        lambda row: fields.first(row, fields.PROMPTS) is not None,
+        published.plain,
+    ),
+    Format("a table without column names", lambda row: "0" in row, published.headless),
 )

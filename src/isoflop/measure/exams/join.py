@@ -90,18 +90,27 @@ def _places(exam: Exam) -> Places:
 
 
 def spellings(question: Question) -> Iterable[str]:
-    """Ways in which the question may have been asked: as it stands, and with its choices."""
+    """Ways in which the question may have been asked: as it stands, and with its choices.
+
+    The last is how AGIEval asks.
+    """
     yield question.text
     if question.choices:
         yield asked(question)
+        inline = (f"({letter}){text}" for letter, text in _lettered(question))
+        yield f"{question.text} Answer Choices: {' '.join(inline)}"
 
 
 def asked(question: Question) -> str:
     """The question as isoflop asks it: with its choices in lines, unless the text has them."""
     if not question.choices or all(choice in question.text for choice in question.choices):
         return question.text
-    lines = (f"{letter}. {text}" for letter, text in zip(LETTERS, question.choices, strict=False))
+    lines = (f"{letter}. {text}" for letter, text in _lettered(question))
     return "\n".join((question.text, *lines))
+
+
+def _lettered(question: Question) -> Iterable[tuple[str, str]]:
+    return zip(LETTERS, question.choices, strict=False)
 
 
 def _asked(places: Places, output: Output) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ BUILT_IN = ("causality", "causality-choice")
 GROUP = "isoflop.exam"  # entry points: a function without arguments that returns an Exam
 
 
-def open_exam(name: str, answers: Path | None = None) -> Exam:
+def open_exam(name: str, answers: Path | None = None, *, as_published: bool = False) -> Exam:
     """The exam of that name, or in the file or folder of that path.
 
     Raises:
@@ -30,7 +30,7 @@ def open_exam(name: str, answers: Path | None = None) -> Exam:
         return made
     path = Path(name)
     if path.exists():
-        return formats.read(path, answers)
+        return formats.read(path, answers, as_published=as_published)
     known = (*BUILT_IN, *sorted(plugins.names))
     raise UsageError(
         f"No exam called {name!r}, and no such file.{did_you_mean(name, known)} "
@@ -38,10 +38,16 @@ def open_exam(name: str, answers: Path | None = None) -> Exam:
     )
 
 
-def open_exam_for(name: str, recorded: Iterable[Recording], answers: Path | None = None) -> Exam:
+def open_exam_for(
+    name: str,
+    recorded: Iterable[Recording],
+    answers: Path | None = None,
+    *,
+    as_published: bool = False,
+) -> Exam:
     """As `open_exam`, for recordings: the causality exam in the words that were recorded."""
     if name != "causality":
-        return open_exam(name, answers)
+        return open_exam(name, answers, as_published=as_published)
     outputs = [output for recording in recorded for output in recording.outputs]
     for form in causality.FORMS:
         own = causality.exam(form)

@@ -10,7 +10,10 @@ from isoflop.questions import Question
 Parser = Callable[[str, Question], str | None]
 
 _TAG = re.compile(r"<answer>(.*?)</?answer>", re.IGNORECASE | re.DOTALL)
+_ECHO = re.compile(r"[A-Z]\s*/\s*[A-Z]\b|yes\s*/\s*no\b", re.IGNORECASE)
+_HEDGE = re.compile(r"\)?\s*(?:/|,|or|and)\s*\(?[A-Z]\b(?!')")
 _YES_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+_YES_NO_WORD = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 _CUE = re.compile(r"\banswer\b(?:\s+is)?(?:\s+therefore)?\s*:?\s*", re.IGNORECASE)
 _ANSWER_IS = re.compile(r"\banswer is\b\s*:?\s*", re.IGNORECASE)
 _LETTER = re.compile(r"\W*\(?([A-Z])\b(?!')")
@@ -26,9 +29,9 @@ def letter(text: str, question: Question) -> str | None:
     In this order: in an `<Answer>` tag; after the last "answer is" or "Answer:"; at the beginning;
     the exact text of a choice; the last letter that stands alone.
     """
-    tagged = tag(text, question)
-    if tagged is not None:
-        return tagged
+    tagged = _TAG.findall(text)
+    if tagged:
+        return tag(text, question)
     for cue in reversed(list(_CUE.finditer(text))):
         found = _first_letter(text[cue.end() :], question)
         if found:
@@ -52,15 +55,37 @@ def letters(text: str, question: Question) -> str | None:
 
 
 def tag(text: str, question: Question) -> str | None:
-    """What the last `<Answer>` tag holds: a letter, yes or no, or its text."""
+    """What the last `<Answer>` tag holds: a letter, yes or no, or its text.
+
+    "Neither" is an answer, and a wrong one; an echo of the request, such as A/B, is none.
+    """
     found = _TAG.findall(text)
-    return resolved(found[-1], question) if found else None
+    said = found[-1].strip() if found else ""
+    if not said or _ECHO.match(said):
+        return None
+    return resolved(said, question) or canonical(said)
+
+
+def tag_first(text: str, question: Question) -> str | None:
+    """The first letter after the last `<Answer>`, even of an echo: as published scripts do."""
+    found = _TAG.findall(text)
+    said = found[-1].strip() if found else ""
+    if said[:1].upper() and _allowed(said[:1].upper(), question):
+        return said[:1].upper()
+    return tag(text, question)
 
 
 def yes_no(text: str, question: Question) -> str | None:
     """Yes or no as the first word, whatever follows."""
     del question
     found = _YES_NO.match(text)
+    return found[1].lower() if found else None
+
+
+def yes_no_anywhere(text: str, question: Question) -> str | None:
+    """The first yes or no that is a word, wherever it stands."""
+    del question
+    found = _YES_NO_WORD.search(text)
     return found[1].lower() if found else None
 
 
@@ -76,6 +101,13 @@ def number(text: str, question: Question) -> str | None:
     del question
     found = _NUMBER.findall(text)
     return as_number(found[-1]) if found else None
+
+
+def first_number(text: str, question: Question) -> str | None:
+    """The first number of the text, as zero-shot chain of thought reads its second reply."""
+    del question
+    found = _NUMBER.search(text)
+    return as_number(found[0]) if found else None
 
 
 def final_number(text: str, question: Question) -> str | None:
@@ -109,9 +141,12 @@ PARSERS: dict[str, Parser] = {
     "letters": letters,
     "first-capital": first_capital,
     "tag": tag,
+    "tag-first": tag_first,
     "yes-no": yes_no,
+    "yes-no-anywhere": yes_no_anywhere,
     "answer-is": answer_is,
     "number": number,
+    "first-number": first_number,
     "final-number": final_number,
     "boxed": boxed,
     "exact": whole,
@@ -148,14 +183,11 @@ def as_number(text: str) -> str | None:
 
 
 def _first_letter(said: str, question: Question) -> str | None:
-    """A letter at the beginning that is one choice; `A/B`, an echo of the request, is none."""
+    """A letter at the beginning that names one choice; "A/B" and "(A) or (B)" name none."""
     found = _LETTER.match(said)
-    if not found or not _allowed(found[1], question):
+    if not found or not _allowed(found[1], question) or _HEDGE.match(said, found.end()):
         return None
-    rest = said[found.end() :]
-    if re.match(r"\s*/\s*[A-Z]\b", rest):
-        return None
-    if found[1] in "AI" and re.match(r" [a-z]", rest):  # "A dog is", "I think": words
+    if found[1] in "AI" and re.match(r" [a-z]", said[found.end() :]):  # words: "A dog is"
         return None
     return found[1]
 

@@ -12,10 +12,10 @@ _ENDS = re.compile(r"\n[ \t]*(?:A|Answer|Solution|Output)[ \t]*:[^\n]*\s*\Z", re
 
 
 def normalised(prompt: str) -> str:
-    """The prompt without what re-typing changes: case, white space, composed characters."""
+    """The prompt without what copying changes: case, white space, composed characters."""
     if not prompt.isascii():
         prompt = unicodedata.normalize("NFC", prompt)
-    return " ".join(prompt.casefold().split())
+    return "".join(prompt.casefold().split())
 
 
 def key(prompt: str) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from isoflop.errors import UnusableExam
+from isoflop.measure.exams import harness
 from isoflop.measure.exams.outputs import Output, Recording, Top
 from isoflop.measure.exams.rows import Row, rows
 
@@ -21,6 +22,8 @@ TEXTS = (
     "text", "output", "response", "prediction", "completion", "generated", "generation",
     "model_output", "answer_text",
 )  # fmt: skip
+
+NAMES = {*IDS, *PROMPTS, *TEXTS}
 
 Named = Iterator[tuple[str, Output]]
 
@@ -118,6 +121,28 @@ def _plain_id(id: object) -> str:
     return "" if id is None else str(id).strip().rstrip(",")
 
 
+def _big_bench(lines: Iterable[Row]) -> Named:
+    """Outputs published with BIG-Bench-Hard: the whole prompt and what followed."""
+    for row in lines:
+        for one in row["outputs"]:
+            yield "", Output(_text(one["input"]), _text(one.get("prediction")))
+
+
+def _solutions(lines: Iterable[Row]) -> Named:
+    """GSM8K's example solutions: one question with the solutions of several models."""
+    for row in lines:
+        for model, said in row.items():
+            if isinstance(said, dict) and "solution" in said:
+                yield model, Output(_text(row.get("question")), _text(said["solution"]))
+
+
+def _predictions(lines: Iterable[Row]) -> Named:
+    """SQuAD's predictions: an object with a text for each id of a question."""
+    for row in lines:
+        for id, text in row.items():
+            yield "", Output(None, _text(text), id)
+
+
 def _first(row: Row, names: Iterable[str]) -> Any:
     return next((row[name] for name in names if row.get(name) is not None), None)
 
@@ -127,14 +152,30 @@ def _text(value: object) -> str | None:
 
 
 FORMATS: tuple[Format, ...] = (
+    Format("samples of lm-evaluation-harness", harness.is_sample, harness.outputs),
     Format(
         "replies of an OpenAI-compatible server beside their prompts",
         lambda row: isinstance(row.get("result", row.get("response")), dict),
         _with_response,
     ),
     Format(
+        "outputs for BIG-Bench-Hard",
+        lambda row: isinstance(row.get("outputs"), list),
+        _big_bench,
+    ),
+    Format(
+        "GSM8K with solutions by models",
+        lambda row: any("solution" in one for one in row.values() if isinstance(one, dict)),
+        _solutions,
+    ),
+    Format(
         "prompts and texts",
         lambda row: _first(row, PROMPTS) is not None and _first(row, TEXTS) is not None,
         _plain,
+    ),
+    Format(
+        "SQuAD predictions",
+        lambda row: all(isinstance(text, str) for text in row.values()) and not row.keys() & NAMES,
+        _predictions,
     ),
 )

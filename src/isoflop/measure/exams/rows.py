@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from isoflop.errors import UnusableExam
+from isoflop.measure.exams import logs
 
 Row = dict[str, Any]
 
@@ -109,6 +110,9 @@ def _objects(path: Path, values: list[object]) -> Iterator[Row]:
 def _of_text(path: Path, text: str) -> Iterator[Row]:
     if text.lstrip()[:1] in ("{", "["):
         yield from _json(path, text.encode(), io.BytesIO())
+        return
+    if logs.is_log(text):
+        yield from logs.rows(text)
         return
     yield from _table(path, text)
 

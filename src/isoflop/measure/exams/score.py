@@ -13,8 +13,9 @@ from isoflop.measure.statistics import baselines, clustered
 from isoflop.measure.statistics.clustered import Mean
 from isoflop.questions import Question
 
-Policy = Literal["wrong", "no", "chance", "omit"]
-POLICIES: tuple[Policy, ...] = get_args(Policy)
+Named = Literal["wrong", "no", "chance", "omit"]
+Policy = Named | float  # a number is the credit itself
+POLICIES: tuple[Named, ...] = get_args(Named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def score(
         recording: Outputs, joined by their prompts.
         rule: One of `rules.RULES`; the exam's own when None.
         policy: Outputs without an answer count as "wrong", as the answer "no", as "chance" (one
-            over the number of choices), or are left out ("omit").
+            over the number of choices), as a credit from 0 to 1, or are left out ("omit").
         partial: Score what matches when some prompts do not.
         any_id: Join by the prompts alone, whatever the ids say.
 
@@ -111,6 +112,8 @@ def score(
         UsageError: If there is no such rule, or policy and exam do not fit.
     """
     rule = rules.known(rule or exam.rule)
+    if isinstance(policy, float) and not 0 <= policy <= 1:
+        raise UsageError(f"A credit of {policy:g} is not from 0 to 1.")
     joined = join(exam, recording.outputs, partial=partial, any_id=any_id)
     contrasted = rule == rules.CONTRAST
     graded = _contrasted(exam, joined, policy) if contrasted else _decided(joined, rule, policy)
@@ -190,6 +193,8 @@ def _credit(question: Question, answers: Sequence[str | None], policy: Policy) -
 def _of_one(question: Question, answer: str | None, policy: Policy) -> float | None:
     if answer is not None:
         return float(answer in question.answers)
+    if isinstance(policy, float):
+        return policy
     if policy == "wrong":
         return 0.0
     if policy == "omit":
