@@ -34,7 +34,7 @@ class Sketches:
     """Signatures of texts, from which near duplicates among them are found."""
 
     def __init__(self) -> None:
-        self.signatures: list[NDArray[np.uint32]] = []
+        self.signatures = bytearray()  # of one text after another: 480 bytes each
         self.known: dict[str, int] = {}
         random = np.random.default_rng(20251125)
         size = BANDS * ROWS
@@ -50,7 +50,7 @@ class Sketches:
             block = grams[start : start + BLOCK_GRAMS]
             hashed = (block * self.factors + self.offsets) >> np.uint64(32)
             least = np.minimum(least, hashed.min(axis=1).astype(np.uint32))
-        self.signatures.append(least)
+        self.signatures += least.tobytes()
 
     def near_duplicates(self, text: Callable[[int], str], threshold: float = NEAR) -> list[int]:
         """Which texts overlap at least `threshold` with an earlier one that is kept.
@@ -88,12 +88,19 @@ class Sketches:
             self.known[word] = int.from_bytes(digest.digest(), "little")
         return np.fromiter(map(self.known.__getitem__, words), np.uint64, len(words))
 
+    def _keys(self, band: NDArray[np.uint32]) -> Hashes:
+        """One number for each row of a band, equal for equal rows."""
+        keys = np.zeros(len(band), np.uint64)
+        for column, factor in zip(band.T, self.factors[:ROWS, 0], strict=True):
+            keys = _mixed(keys + column * factor)
+        return keys
+
     def _pairs(self, least: float) -> list[tuple[int, int]]:
         """Pairs (later, earlier) that share a band and agree in a share `least` of places."""
-        signatures = np.array(self.signatures, np.uint32).reshape(-1, BANDS * ROWS)
+        signatures = np.frombuffer(self.signatures, np.uint32).reshape(-1, BANDS * ROWS)
         found: set[tuple[int, int]] = set()
         for start in range(0, BANDS * ROWS, ROWS):
-            for members in _alike(signatures[:, start : start + ROWS]):
+            for members in _alike(self._keys(signatures[:, start : start + ROWS])):
                 for place in range(1, members.size):
                     near = max(NEIGHBOURS, place - NEIGHBOURS)
                     others = np.concatenate((members[:place][:NEIGHBOURS], members[near:place]))
@@ -124,11 +131,10 @@ def _blocks(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _alike(keys: NDArray[np.uint32]) -> Iterator[NDArray[np.int64]]:
-    """The rows of each group of equal rows, ascending, for groups of two and more."""
-    view = np.ascontiguousarray(keys).view(np.dtype((np.void, keys.dtype.itemsize * ROWS))).ravel()
-    order = np.argsort(view, kind="stable")
-    same = view[order[1:]] == view[order[:-1]]
+def _alike(keys: Hashes) -> Iterator[NDArray[np.int64]]:
+    """The places of each key that is there more than once, ascending."""
+    order = np.argsort(keys, kind="stable")
+    same = keys[order[1:]] == keys[order[:-1]]
     edges = np.flatnonzero(np.diff(np.concatenate(([0], same, [0]))))
     for start, stop in edges.reshape(-1, 2):
         yield order[start : stop + 1]
