@@ -3,6 +3,7 @@
 import hashlib
 import random
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ def shuffled_index(index: int, size: int, *key: Key) -> int:
     """
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     mask = (1 << half) - 1
-    keys = [number(*key, turn) for turn in range(4)]
+    keys = _round_keys(key)
     while True:
         left, right = index >> half, index & mask
         for turn in keys:
@@ -74,6 +75,11 @@ def shuffled_index(index: int, size: int, *key: Key) -> int:
         index = (left << half) | right
         if index < size:
             return index
+
+
+@lru_cache(1024)
+def _round_keys(key: tuple[Key, ...]) -> tuple[int, ...]:
+    return tuple(number(*key, turn) for turn in range(4))
 
 
 def _mixed(value: int, key: int) -> int:

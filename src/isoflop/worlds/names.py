@@ -1,12 +1,13 @@
 """Invented names: words made of syllables, and of them people, towns, firms and the like.
 
-A word is onset, vowel, middle, vowel, end. Onsets, middles and ends are made of consonants only,
-so a word can be taken apart in one way only and different parts make different words: there are
-as many words as combinations. A word belongs to the test split when its numbered parts sum to a
-multiple of five, and to the train split otherwise: no word of one is ever a word of the other,
-while every syllable occurs in both.
+A word is a head and a tail, and in long words a middle between them. A head ends with l, n or r
+and no other part begins or ends so before a vowel, so a word can be taken apart in one way only:
+there are as many words as combinations. A word belongs to the test split when the numbers of its
+parts sum to a multiple of five, and to the train split otherwise: no word of one is ever a word
+of the other, while every syllable occurs in both.
 """
 
+from itertools import product
 from typing import Literal
 
 from isoflop.worlds.chance import shuffled_index
@@ -16,37 +17,42 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 PARTS = 5  # one word in five is for tests
 
 
-def _parts(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
+def _syllables(*parts: str) -> tuple[str, ...]:
+    return tuple(map("".join, product(*(part.split() for part in parts))))
 
 
-ONSETS = _parts("B Br D Dr F Fl G Gr H J K Kl Kr L M N P Pr R S Sh Sk St T Th Tr V W Y Z")
-VOWELS = _parts("a e i o u ai eo")
-MIDDLES = _parts("b d f g k l m n p r s t v z ld lk lm lv mb nd nt rd rk rn rv ss st th tt")
-ENDS = ("", "k", "l", "m", "n", "nd", "r", "s", "t", "th")  # twice PARTS
-FIRMS = ("Works", "Mills", "Foundry", "Press", "Trading", "Motors", "Brewery", "Labs")
-SCHOOLS = ("College", "Academy", "Institute", "School")
-WORDS = {  # how many words each split has
-    split: len(ONSETS) * len(VOWELS) * len(MIDDLES) * len(VOWELS) * ends
-    for split, ends in (("train", len(ENDS) - len(ENDS) // PARTS), ("test", len(ENDS) // PARTS))
+# few enough that each becomes a token of its own where a tokenizer is trained on such names
+HEADS = _syllables(
+    "B Br D Dr F G H J K Kr L M N P R S Sh St T Th Tr V W Z", "al an ar el en il or un"
+)
+MIDDLES = _syllables("b d f g k m p s t v w z", "a e i o")
+TAILS = _syllables("b d f g k m p s t v w z", "a o i ak en et is um ov eth")
+SECOND = {  # the second word of names that have one from a list
+    "firm": ("Works", "Mills", "Foundry", "Press", "Trading", "Motors", "Brewery", "Labs"),
+    "school": ("College", "Academy", "Institute", "School"),
 }
 
 
-def word(index: int, split: Split) -> str:
-    """The word of a split with that index, from 0 to `WORDS[split]` - 1.
+def count(split: Split, *, long: bool) -> int:
+    """How many words a split has."""
+    tails = len(TAILS) // PARTS * (1 if split == "test" else PARTS - 1)
+    return len(HEADS) * tails * (len(MIDDLES) if long else 1)
 
-    All parts but the end are free; the end is one of those that bring the sum of the parts'
+
+def word(index: int, split: Split, *, long: bool) -> str:
+    """The word of a split with that index, from 0 to `count` - 1.
+
+    All parts but the tail are free; the tail is one of those that bring the sum of the parts'
     numbers to the split's remainders.
     """
-    parts, total = [], 0
-    for choices in (ONSETS, VOWELS, MIDDLES, VOWELS):
-        index, digit = divmod(index, len(choices))
-        parts.append(choices[digit])
-        total += digit
-    wanted, tens = (
-        (0, index) if split == "test" else (1 + index % (PARTS - 1), index // (PARTS - 1))
-    )
-    return "".join(parts) + ENDS[(wanted - total) % PARTS + PARTS * tens]
+    index, head = divmod(index, len(HEADS))
+    index, middle = divmod(index, len(MIDDLES)) if long else (index, 0)
+    fives, wanted = (index, 0)
+    if split == "train":
+        fives, wanted = divmod(index, PARTS - 1)
+        wanted += 1
+    tail = (wanted - head - middle) % PARTS + PARTS * fives
+    return HEADS[head] + (MIDDLES[middle] if long else "") + TAILS[tail]
 
 
 class Names:
@@ -59,22 +65,21 @@ class Names:
 
     def __init__(self, seed: int | str, split: Split) -> None:
         self.seed, self.split = seed, split
-        self.words = WORDS[split]
+        self.short, self.long = count(split, long=False), count(split, long=True)
 
-    def word(self, kind: str, index: int) -> str:
-        """A single word, such as that of a town or a river."""
-        return word(shuffled_index(index, self.words, self.seed, kind), self.split)
+    def most(self, kind: str) -> int:
+        """How many different names there are of a kind."""
+        if kind == "person":
+            return self.short**2
+        return self.short * len(SECOND[kind]) if kind in SECOND else self.long
 
-    def person(self, index: int) -> str:
-        """A first name and a surname."""
-        both = shuffled_index(index, self.words**2, self.seed, "person")
-        first, last = divmod(both, self.words)
-        return f"{word(first, self.split)} {word(last, self.split)}"
-
-    def firm(self, index: int) -> str:
-        """A word and a trade."""
-        return f"{self.word('firm', index)} {FIRMS[index % len(FIRMS)]}"
-
-    def school(self, index: int) -> str:
-        """A word and a kind of school."""
-        return f"{self.word('school', index)} {SCHOOLS[index % len(SCHOOLS)]}"
+    def name(self, kind: str, index: int) -> str:
+        """The name with that index, from 0 to `most(kind)` - 1, of a kind of thing."""
+        place = shuffled_index(index, self.most(kind), self.seed, kind)
+        if kind == "person":
+            first, last = divmod(place, self.short)
+            return f"{word(first, self.split, long=False)} {word(last, self.split, long=False)}"
+        if kind not in SECOND:
+            return word(place, self.split, long=True)
+        first, second = divmod(place, len(SECOND[kind]))
+        return f"{word(first, self.split, long=False)} {SECOND[kind][second]}"

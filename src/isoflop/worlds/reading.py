@@ -77,7 +77,7 @@ def reading_records(
     count: int,
     *,
     passages: int = 5,
-    questions: int = 8,
+    questions: int = 24,
     split: Split = "train",
     difficulty: float | None = None,
 ) -> Iterator[Record]:
@@ -128,8 +128,8 @@ def _questions(scene: Scene, chance: Chance, most: int) -> Iterator[Asked]:
     """Different questions of a scene, in random order, `UNANSWERABLE` of them without answer."""
     answered, unanswered = scene.answered(chance), scene.unanswered(chance)
     for _ in range(most):
-        source = unanswered if chance.happens(UNANSWERABLE) else answered
-        asked = next(source, None)
+        asked = next(unanswered, None) if chance.happens(UNANSWERABLE) else None
+        asked = asked or next(answered, None)
         if asked is None:
             return
         yield asked

@@ -1,23 +1,25 @@
 """What can be said of whom: relations, their wordings and the lists of values."""
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from isoflop.worlds.chance import Chance
 
 Kind = Literal["person", "town", "firm"]
 KINDS: tuple[Kind, ...] = ("person", "town", "firm")
+SYMMETRIC = ("spouse", "rival")  # true of both subjects or of neither
+HELD = {"train": 0.0, "test": 0.5}  # of each split, share of wordings that training never shows
 _CHOICE = re.compile(r"\(([^)]*)\)")
 _SLOT = re.compile(r"\{([^}]+)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Wordings:
+class Wordings(NamedTuple):
     """Ways to say one thing: `common` in both splits, `held` in the test split only."""
 
     common: tuple[str, ...] = ()
@@ -36,7 +38,9 @@ class Relation:
         sentences: Whole sentences that state it.
         questions: Questions for the value.
         noun: The value described and not named; empty where no question asks through it.
-        order: For numbers: what the lesser and the greater are called.
+        less: Which of {a} and {b} has the smaller number; empty where the value is no number.
+        more: Which has the greater.
+        counts: Of how many subjects a value is true; empty where that is not asked.
     """
 
     name: str
@@ -46,7 +50,9 @@ class Relation:
     sentences: Wordings
     questions: Wordings
     noun: str = ""
-    order: tuple[str, str] | None = None
+    less: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
 
 
 @cache
@@ -67,11 +73,9 @@ def _relation(name: str, kind: Kind, row: Mapping[str, Any]) -> Relation:
         Wordings(tuple(row.get(part, ())), tuple(held.get(part, ())))
         for part in ("verbs", "sentences", "questions")
     )
-    order = row.get("order")
-    return Relation(
-        name, kind, row["value"], verbs, sentences, questions, row.get("noun", ""),
-        (order[0], order[1]) if order else None,
-    )  # fmt: skip
+    less, more, counts = (tuple(row.get(part, ())) for part in ("less", "more", "counts"))
+    noun = row.get("noun", "")
+    return Relation(name, kind, row["value"], verbs, sentences, questions, noun, less, more, counts)
 
 
 @cache
@@ -93,17 +97,22 @@ def openings() -> Wordings:
     return Wordings(tuple(_file()["openings"]["all"]), tuple(_file()["openings"]["held"]))
 
 
-def worded(wordings: Wordings, chance: Chance, held: float) -> tuple[str, bool]:
+def worded(
+    wordings: Wordings, chance: Chance, held: float, variety: float = 1.0
+) -> tuple[str, bool]:
     """One of the wordings, its choices made; and whether it is one the train split never shows.
 
     Args:
         wordings: To choose from.
         chance: What chooses.
         held: How likely one for the test split is taken, where there is one.
+        variety: From 0 to 1: which share of the common ones, the first and plainest, to use.
     """
     unseen = bool(wordings.held) and held > 0 and chance.happens(held)
-    template = chance.pick(wordings.held if unseen else wordings.common)
-    return chosen(template, chance), unseen
+    usable = wordings.held if unseen else wordings.common
+    if not unseen and variety < 1:
+        usable = usable[: max(1, math.ceil(len(usable) * variety))]
+    return chosen(chance.pick(usable), chance), unseen
 
 
 def chosen(template: str, chance: Chance) -> str:

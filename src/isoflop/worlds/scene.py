@@ -6,12 +6,18 @@ from typing import Literal
 
 from isoflop.worlds.chance import Chance
 from isoflop.worlds.names import Names, Split
-from isoflop.worlds.relations import KINDS, Kind, Relation, filled, relations, worded
-from isoflop.worlds.values import NAMED, named, plain
+from isoflop.worlds.relations import (
+    HELD,
+    KINDS,
+    SYMMETRIC,
+    Kind,
+    Relation,
+    filled,
+    relations,
+    worded,
+)
+from isoflop.worlds.values import NAMED, plain
 from isoflop.worlds.write import Sentence, Style, Subject, sentences
-
-HELD = 0.5  # share of wordings in the test split that the train split never shows
-SYMMETRIC = ("spouse", "rival")  # true of both, so never said of two subjects of one scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +72,14 @@ class Scene:
         self._chance = chance
         self._names = Names(str(chance.below(1 << 48)), split)
         self._given: dict[str, list[str]] = {}  # names of each kind so far
-        self._held = HELD if split == "test" else 0.0
+        self._held = HELD[split]
         self._style = Style(
             pronouns=0.6 * difficulty,
             joins=0.35 * difficulty,
             asides=0.25 * difficulty,
             openings=0.1 * difficulty,
             held=self._held,
+            variety=difficulty,
         )
         kind = chance.pick(("person", *KINDS))
         *present, self._absent = self._subjects(kind, count + 1, difficulty)
@@ -112,7 +119,7 @@ class Scene:
         return told
 
     def _value(self, relation: Relation, subject: Subject, subjects: list[Subject]) -> str:
-        """A value; where it is a person or firm, sometimes one that another passage is about."""
+        """A value; a person or firm is sometimes one that another passage is about."""
         if relation.value == subject.kind and relation.name not in SYMMETRIC:
             others = [other.name for other in subjects if other is not subject]
             if others and self._chance.happens(0.3):
@@ -131,7 +138,7 @@ class Scene:
     def _fresh(self, value: str) -> str:
         """A name that this scene has not used."""
         given = self._given.setdefault(value, [])
-        given.append(named(value, len(given), self._names))
+        given.append(self._names.name(value, len(given)))
         return given[-1]
 
     def answered(self, chance: Chance) -> Iterator[Asked]:
@@ -165,5 +172,5 @@ class Scene:
             yield Asked(text, "", kind, None, "", unseen)
 
     def _question(self, relation: Relation, subject: Subject, chance: Chance) -> tuple[str, bool]:
-        template, unseen = worded(relation.questions, chance, self._held)
+        template, unseen = worded(relation.questions, chance, self._held, self._style.variety)
         return filled(template, {"s": subject.name, "s's": f"{subject.name}'s"}), unseen

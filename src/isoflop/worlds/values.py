@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from isoflop.worlds.chance import Chance
-from isoflop.worlds.names import Names
 from isoflop.worlds.relations import listed
 
 NUMBERS: Final[Mapping[str, tuple[int, int]]] = {  # lowest and highest
-    "year": (1880, 2019),
+    "year": (1880, 1999),
     "old year": (1100, 1879),
     "centimetres": (150, 199),
     "population": (1_000, 99_999),
@@ -50,14 +49,3 @@ def possible(value: str) -> int:
         low, high = NUMBERS[value]
         return high - low + 1
     return sum(DAYS.values()) if value == "day" else len(listed(value))
-
-
-def named(value: str, index: int, names: Names) -> str:
-    """The name with that index of a kind of value."""
-    if value == "person":
-        return names.person(index)
-    if value == "firm":
-        return names.firm(index)
-    if value == "school":
-        return names.school(index)
-    return names.word(value, index)

@@ -47,6 +47,7 @@ class Style:
         asides: How often a sentence that nobody asks about follows.
         openings: How often a sentence begins with "according to the register" or the like.
         held: How often a wording is one that the train split never shows.
+        variety: Share of wordings in use, plainest first; below 0.5 the subject comes first.
     """
 
     pronouns: float = 0.6
@@ -54,6 +55,7 @@ class Style:
     asides: float = 0.2
     openings: float = 0.1
     held: float = 0.0
+    variety: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def _told(
     """One sentence that states one or two facts; whether the train split never words it so."""
     who, whose = _called(subject, chance, style.pronouns if named else 0.0)
     if len(facts) == 2:
-        parts = [worded(relation.verbs, chance, style.held) for relation, _ in facts]
+        parts = [worded(relation.verbs, chance, style.held, style.variety) for relation, _ in facts]
         first, second = (
             filled(part, {"v": value, "s": who, "s's": whose})
             for (part, _), (_, value) in zip(parts, facts, strict=True)
@@ -117,16 +119,29 @@ def _told(
         text = _join(who, first, second, subject, chance)
         return _opened(text, chance, style), any(unseen for _, unseen in parts)
     relation, value = facts[0]
-    verbs = len(relation.verbs.common)
-    if chance.below(verbs + len(relation.sentences.common)) < verbs:
-        template, unseen = worded(relation.verbs, chance, style.held)
-        template = f"{{s}} {template}"
-    else:
-        template, unseen = worded(relation.sentences, chance, style.held)
-        if not template.startswith("{s's}"):  # "taught she": other cases are not written
-            who, whose = subject.name, f"{subject.name}'s"
+    template, unseen = _sentence(relation, chance, style.held, style.variety)
+    if not template.startswith(("{s} ", "{s's} ")):  # "taught she": other cases are not written
+        who, whose = subject.name, f"{subject.name}'s"
     text = filled(template, {"v": value, "s": who, "s's": whose})
     return _opened(text, chance, style), unseen
+
+
+def _sentence(
+    relation: Relation, chance: Chance, held: float, variety: float = 1.0
+) -> tuple[str, bool]:
+    """A template of a whole sentence; whether the train split never shows it."""
+    verbs = len(relation.verbs.common)
+    if variety >= 0.5 and chance.below(verbs + len(relation.sentences.common)) >= verbs:
+        return worded(relation.sentences, chance, held)
+    template, unseen = worded(relation.verbs, chance, held, variety)
+    return f"{{s}} {template}", unseen
+
+
+def stated(subject: Subject, relation: Relation, value: str, chance: Chance, held: float) -> str:
+    """One sentence that states one fact and names its subject in full."""
+    template, _ = _sentence(relation, chance, held)
+    slots = {"v": value, "s": subject.name, "s's": f"{subject.name}'s"}
+    return finished(filled(template, slots))
 
 
 def _called(subject: Subject, chance: Chance, short: float) -> tuple[str, str]:
