@@ -27,6 +27,7 @@ HEADS = _syllables(
 )
 MIDDLES = _syllables("b d f g k m p s t v w z", "a e i o")
 TAILS = _syllables("b d f g k m p s t v w z", "a o i ak en et is um ov eth")
+CONSONANTS, LETTERS = tuple("bcdfghjklmnpqrstvwxz"), tuple("aeiouy")
 SECOND = {  # the second word of names that have one from a list
     "firm": ("Works", "Mills", "Foundry", "Press", "Trading", "Motors", "Brewery", "Labs"),
     "school": ("College", "Academy", "Institute", "School"),
@@ -55,17 +56,40 @@ def word(index: int, split: Split, *, long: bool) -> str:
     return HEADS[head] + (MIDDLES[middle] if long else "") + TAILS[tail]
 
 
+def odd_word(index: int, split: Split) -> str:
+    """Such as "Qadix": five letters of any sort, never one of the words made of syllables.
+
+    Those have two consonants in a row, these have none; split as those are.
+    """
+    parts, total = [], 0
+    for choices in (CONSONANTS, LETTERS, CONSONANTS, LETTERS):
+        index, place = divmod(index, len(choices))
+        parts.append(choices[place])
+        total += place
+    fives, wanted = divmod(index, PARTS - 1) if split == "train" else (index, -1)
+    return "".join(parts).capitalize() + CONSONANTS[(wanted + 1 - total) % PARTS + PARTS * fives]
+
+
+def odd_count(split: Split) -> int:
+    """How many odd words a split has."""
+    ends = len(CONSONANTS) // PARTS * (1 if split == "test" else PARTS - 1)
+    return len(CONSONANTS) ** 2 * len(LETTERS) ** 2 * ends
+
+
 class Names:
     """Names of one seed and split: any number of them by index, no two alike within a kind.
 
     Args:
         seed: The same seed gives the same names.
         split: Which words they are made of.
+        odd: Words of any letters instead of syllables.
     """
 
-    def __init__(self, seed: int | str, split: Split) -> None:
-        self.seed, self.split = seed, split
+    def __init__(self, seed: int | str, split: Split, *, odd: bool = False) -> None:
+        self.seed, self.split, self.odd = seed, split, odd
         self.short, self.long = count(split, long=False), count(split, long=True)
+        if odd:
+            self.short = self.long = odd_count(split)
 
     def most(self, kind: str) -> int:
         """How many different names there are of a kind."""
@@ -78,8 +102,11 @@ class Names:
         place = shuffled_index(index, self.most(kind), self.seed, kind)
         if kind == "person":
             first, last = divmod(place, self.short)
-            return f"{word(first, self.split, long=False)} {word(last, self.split, long=False)}"
+            return f"{self._word(first)} {self._word(last)}"
         if kind not in SECOND:
-            return word(place, self.split, long=True)
+            return self._word(place, long=True)
         first, second = divmod(place, len(SECOND[kind]))
-        return f"{word(first, self.split, long=False)} {SECOND[kind][second]}"
+        return f"{self._word(first)} {SECOND[kind][second]}"
+
+    def _word(self, index: int, *, long: bool = False) -> str:
+        return odd_word(index, self.split) if self.odd else word(index, self.split, long=long)

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from isoflop.worlds.chance import Chance
 
-Kind = Literal["person", "town", "firm"]
+Kind = Literal["person", "town", "firm"]  # what worlds have; the reading task has things, too
 KINDS: tuple[Kind, ...] = ("person", "town", "firm")
 SYMMETRIC = ("spouse", "rival")  # true of both subjects or of neither
 HELD = {"train": 0.0, "test": 0.5}  # of each split, share of wordings that training never shows
@@ -32,7 +32,6 @@ class Relation:
 
     Attributes:
         name: Unique within its kind.
-        kind: Of the subject.
         value: What kind of value it has (`values.Values`).
         verbs: What follows the subject in a sentence that states it.
         sentences: Whole sentences that state it.
@@ -44,7 +43,6 @@ class Relation:
     """
 
     name: str
-    kind: Kind
     value: str
     verbs: Wordings
     sentences: Wordings
@@ -64,10 +62,10 @@ def _file() -> dict[str, Any]:
 @cache
 def relations(kind: Kind) -> Mapping[str, Relation]:
     """The relations of a kind of subject, by name."""
-    return {name: _relation(name, kind, row) for name, row in _file()[kind].items()}
+    return {name: _relation(name, row) for name, row in _file()[kind].items()}
 
 
-def _relation(name: str, kind: Kind, row: Mapping[str, Any]) -> Relation:
+def _relation(name: str, row: Mapping[str, Any]) -> Relation:
     held = row.get("held", {})
     verbs, sentences, questions = (
         Wordings(tuple(row.get(part, ())), tuple(held.get(part, ())))
@@ -75,7 +73,39 @@ def _relation(name: str, kind: Kind, row: Mapping[str, Any]) -> Relation:
     )
     less, more, counts = (tuple(row.get(part, ())) for part in ("less", "more", "counts"))
     noun = row.get("noun", "")
-    return Relation(name, kind, row["value"], verbs, sentences, questions, noun, less, more, counts)
+    return Relation(name, row["value"], verbs, sentences, questions, noun, less, more, counts)
+
+
+@cache
+def attributes(held: bool) -> tuple[Relation, ...]:
+    """Relations of things, one per noun, all worded alike.
+
+    Args:
+        held: Those that the train split never shows, instead of the common ones.
+    """
+    table, form = _file()["attributes"], _file()["attribute"]
+    return tuple(
+        _relation(noun, {**_about(noun, form), "held": _about(noun, form["held"]), "value": value})
+        for value, nouns in (table["held"] if held else table).items()
+        if value != "held"
+        for noun in nouns.split()
+    )
+
+
+def _about(noun: str, form: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {
+        part: [template.replace("{n}", noun) for template in templates]
+        for part, templates in form.items()
+        if part != "held"
+    }
+
+
+@cache
+def things() -> Wordings:
+    """Kinds of things that have attributes."""
+    return Wordings(
+        tuple(_file()["things"]["common"].split()), tuple(_file()["things"]["held"].split())
+    )
 
 
 @cache
@@ -86,9 +116,10 @@ def listed(value: str) -> tuple[str, ...]:
 
 
 @cache
-def asides(kind: Kind) -> tuple[str, ...]:
+def asides(kind: str) -> tuple[str, ...]:
     """Sentences about a subject that nobody asks about."""
-    return tuple(_file()["asides"][kind])
+    known = _file()["asides"]
+    return tuple(known.get(kind, known["thing"]))
 
 
 @cache

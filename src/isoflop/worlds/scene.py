@@ -1,6 +1,6 @@
 """A handful of passages about subjects that are easily confused, and what may be asked of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,14 +10,17 @@ from isoflop.worlds.relations import (
     HELD,
     KINDS,
     SYMMETRIC,
-    Kind,
     Relation,
+    attributes,
     filled,
     relations,
+    things,
     worded,
 )
 from isoflop.worlds.values import NAMED, plain
 from isoflop.worlds.write import Sentence, Style, Subject, sentences
+
+FORMS = ("person", *KINDS, "thing")  # what scenes are about, people twice as often
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ class Scene:
 
     def __init__(self, chance: Chance, split: Split, count: int, difficulty: float) -> None:
         self._chance = chance
-        self._names = Names(str(chance.below(1 << 48)), split)
+        seed, odd = str(chance.below(1 << 48)), chance.happens(0.15 * difficulty)
+        self._names = Names(seed, split, odd=odd)
         self._given: dict[str, list[str]] = {}  # names of each kind so far
         self._held = HELD[split]
         self._style = Style(
@@ -81,14 +85,22 @@ class Scene:
             held=self._held,
             variety=difficulty,
         )
-        kind = chance.pick(("person", *KINDS))
+        kind = chance.pick(FORMS)
         *present, self._absent = self._subjects(kind, count + 1, difficulty)
-        self._told = self._tell(present, relations(kind), difficulty)
+        self._told = self._tell(present, self._relations(kind), difficulty)
         self.passages = tuple(
             " ".join(sentence.text for sentence in told.sentences) for told in self._told
         )
 
-    def _subjects(self, kind: Kind, count: int, difficulty: float) -> list[Subject]:
+    def _relations(self, kind: str) -> Sequence[Relation]:
+        """What may be told of subjects of a kind."""
+        for known in KINDS:
+            if kind == known:
+                return tuple(relations(known).values())
+        unseen = attributes(held=True) if self._held else ()
+        return (*attributes(held=False), *unseen)
+
+    def _subjects(self, kind: str, count: int, difficulty: float) -> list[Subject]:
         """Subjects with different names, of which some people share a surname."""
         made: list[Subject] = []
         for _ in range(count):
@@ -97,16 +109,20 @@ class Scene:
                 family = self._chance.pick(made).short
                 name = f"{name.partition(' ')[0]} {family}"
             pronoun = self._chance.pick(("she", "he")) if kind == "person" else "it"
-            made.append(Subject(name, kind, pronoun))
+            if kind == "thing":
+                sort, _ = worded(things(), self._chance, self._held)
+                made.append(Subject(f"the {sort} {name}", sort, pronoun))
+            else:
+                made.append(Subject(name, kind, pronoun))
         return made
 
     def _tell(
-        self, subjects: list[Subject], known: Mapping[str, Relation], difficulty: float
+        self, subjects: list[Subject], known: Sequence[Relation], difficulty: float
     ) -> list[_Told]:
         chance = self._chance
         facts = 2 + round(chance.between(1, 5) * difficulty)
         # a few more relations than facts, so that each is stated of several and missing of some
-        self._pool = chance.some(tuple(known.values()), facts + 1 + chance.below(3))
+        self._pool = chance.some(known, facts + 1 + chance.below(3))
         told = []
         for subject in subjects:
             stated = [
@@ -130,7 +146,7 @@ class Scene:
         """A value of a kind; of towns and firms sometimes one that was named before."""
         if value not in NAMED:
             return plain(value, self._chance)
-        given = self._given.get(value)
+        given = [name for name in self._given.get(value, ()) if name != self._absent.name]
         if given and value != "person" and self._chance.happens(0.25):
             return self._chance.pick(given)
         return self._fresh(value)

@@ -129,25 +129,27 @@ class Truth:
         """What is true of a subject: value by relation, and the value's number if it has a name."""
         chance, true = Chance("facts", self.seed, kind, index), {}
         for name, relation in self.relations(kind).items():
-            known, drawn = not chance.happens(self.gaps), self._drawn(relation, index, chance)
+            known, drawn = not chance.happens(self.gaps), self._drawn(kind, relation, index, chance)
             if known:
                 true[name] = drawn
         return true
 
-    def _drawn(self, relation: Relation, index: int, chance: Chance) -> tuple[str, int | None]:
+    def _drawn(
+        self, subject: Kind, relation: Relation, index: int, chance: Chance
+    ) -> tuple[str, int | None]:
         kind = relation.value
         if kind not in NAMED:
             return plain(kind, chance), None
-        choice = chance.below(self.choices(relation))
-        if kind == relation.kind and choice >= index:
+        choice = chance.below(self.choices(subject, relation))
+        if kind == subject and choice >= index:
             choice += 1  # nobody is their own teacher
         return self.names.name(kind, choice), choice
 
-    def choices(self, relation: Relation) -> int:
-        """How many values a fact of this relation can have, all equally likely."""
+    def choices(self, kind: Kind, relation: Relation) -> int:
+        """How many values this relation of a kind of subject can have, all equally likely."""
         if relation.value not in NAMED:
             return possible(relation.value)
-        return self.sizes[relation.value] - (relation.value == relation.kind)
+        return self.sizes[relation.value] - (relation.value == kind)
 
     def facts(self) -> Iterator[Fact]:
         """Every fact, subject by subject."""
@@ -158,7 +160,7 @@ class Truth:
         """The facts of one subject."""
         name, known = self.subject(kind, index).name, self.relations(kind)
         return [
-            Fact(name, kind, relation, value, math.log2(self.choices(known[relation])))
+            Fact(name, kind, relation, value, math.log2(self.choices(kind, known[relation])))
             for relation, (value, _) in self.links(kind, index).items()
         ]
 

@@ -13,12 +13,13 @@ NUMBERS: Final[Mapping[str, tuple[int, int]]] = {  # lowest and highest
     "population": (1_000, 99_999),
     "metres": (2, 1_999),
     "staff": (3, 4_999),
+    "number": (2, 9_999),
 }
 DAYS: Final[Mapping[str, int]] = {
     "January": 31, "February": 28, "March": 31, "April": 30, "May": 31, "June": 30,
     "July": 31, "August": 31, "September": 30, "October": 31, "November": 30, "December": 31,
 }  # fmt: skip
-NAMED = ("town", "person", "firm", "school", "river", "region", "language")
+NAMED = ("town", "person", "firm", "school", "river", "region", "language", "word")
 
 
 def plain(value: str, chance: Chance) -> str:
@@ -40,7 +41,7 @@ def plain(value: str, chance: Chance) -> str:
 
 def spelled(value: str, number: int) -> str:
     """A number as it is written: years and lengths plain, others with thousands apart."""
-    return f"{number:,}" if value in ("population", "staff") else str(number)
+    return f"{number:,}" if value in ("population", "staff", "number") else str(number)
 
 
 def possible(value: str) -> int:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from isoflop.worlds.chance import Chance
 from isoflop.worlds.relations import (
-    Kind,
     Relation,
     asides,
     chosen,
@@ -23,7 +22,7 @@ class Subject:
     """Whom a passage is about."""
 
     name: str
-    kind: Kind
+    kind: str  # person, town, firm, or what sort of thing it is
     pronoun: str  # "she", "he" or "it"
 
     @property
