@@ -8,8 +8,9 @@ from typing import Literal
 from isoflop.errors import UsageError, did_you_mean
 from isoflop.questions import Question
 from isoflop.worlds.chance import Chance
+from isoflop.worlds.names import Split
 from isoflop.worlds.pages import Evidence, page
-from isoflop.worlds.relations import HELD, KINDS, Kind, Relation, Wordings, filled, worded
+from isoflop.worlds.relations import KINDS, Kind, Relation, Wordings, filled, worded
 from isoflop.worlds.truth import Truth
 
 QuestionKind = Literal["fact", "two-hop", "comparison", "count", "unanswerable"]
@@ -51,7 +52,7 @@ class Asker:
     """Makes questions about a world, one by one; counts only after it read the whole world."""
 
     def __init__(self, truth: Truth) -> None:
-        self.truth, self.held = truth, HELD[truth.split]
+        self.truth = truth
         self._tally: Mapping[tuple[str, str], Sequence[int]] | None = None
 
     def question(self, number: int, kind: QuestionKind) -> WorldQuestion:
@@ -191,15 +192,15 @@ class Asker:
         return self.truth.subject(kind, index).name
 
     def _worded(self, relation: Relation, name: str, chance: Chance) -> str:
-        return question_of(relation, name, chance, self.held)
+        return question_of(relation, name, chance, self.truth.split)
 
 
-def question_of(relation: Relation, name: str, chance: Chance, held: float) -> str:
+def question_of(relation: Relation, name: str, chance: Chance, split: Split) -> str:
     """A question for what a relation says of a subject."""
     wordings = relation.questions
     if name.startswith("the "):  # "the mayor of Torbezum's birthday" would be misread
         wordings = Wordings(*(tuple(t for t in ts if "{s}" in t) for ts in wordings))
-    template, _ = worded(wordings, chance, held)
+    template, _ = worded(wordings, chance, split)
     return filled(template, {"s": name, "s's": f"{name}'s"})
 
 

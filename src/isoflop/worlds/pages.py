@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from isoflop.documents import Document
 from isoflop.worlds.chance import Chance
-from isoflop.worlds.relations import HELD, Kind
+from isoflop.worlds.relations import Kind
 from isoflop.worlds.truth import FOLDERS, Truth
 from isoflop.worlds.write import Style, sentences
 
@@ -40,7 +40,7 @@ def page(truth: Truth, kind: Kind, index: int) -> Page:
     """The document about one subject: a heading, and paragraphs that each name it first."""
     subject, known = truth.subject(kind, index), truth.relations(kind)
     chance = Chance("page", truth.seed, kind, index)
-    style = Style(held=HELD[truth.split])
+    style = Style(split=truth.split)
     told = chance.shuffled(
         [(known[name], value) for name, (value, _) in truth.links(kind, index).items()]
     )

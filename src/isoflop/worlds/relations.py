@@ -10,11 +10,11 @@ from importlib import resources
 from typing import Any, Literal, NamedTuple
 
 from isoflop.worlds.chance import Chance
+from isoflop.worlds.names import Split
 
 Kind = Literal["person", "town", "firm"]  # what worlds have; the reading task has things, too
 KINDS: tuple[Kind, ...] = ("person", "town", "firm")
 SYMMETRIC = ("spouse", "rival")  # true of both subjects or of neither
-HELD = {"train": 0.0, "test": 0.5}  # of each split, share of wordings that training never shows
 _CHOICE = re.compile(r"\(([^)]*)\)")
 _SLOT = re.compile(r"\{([^}]+)\}")
 
@@ -129,21 +129,22 @@ def openings() -> Wordings:
 
 
 def worded(
-    wordings: Wordings, chance: Chance, held: float, variety: float = 1.0
+    wordings: Wordings, chance: Chance, split: Split, variety: float = 1.0
 ) -> tuple[str, bool]:
     """One of the wordings, its choices made; and whether it is one the train split never shows.
 
     Args:
         wordings: To choose from.
-        chance: What chooses.
-        held: How likely one for the test split is taken, where there is one.
+        chance: What chooses, each with equal chance.
+        split: Of "train" only the common ones, of "test" those and the held.
         variety: From 0 to 1: which share of the common ones, the first and plainest, to use.
     """
-    unseen = bool(wordings.held) and held > 0 and chance.happens(held)
-    usable = wordings.held if unseen else wordings.common
-    if not unseen and variety < 1:
-        usable = usable[: max(1, math.ceil(len(usable) * variety))]
-    return chosen(chance.pick(usable), chance), unseen
+    common, held = wordings
+    usable = common[: max(1, math.ceil(len(common) * variety))]
+    if split == "test":
+        usable += held
+    place = chance.below(len(usable))
+    return chosen(usable[place], chance), place >= len(usable) - len(held) and split == "test"
 
 
 def chosen(template: str, chance: Chance) -> str:

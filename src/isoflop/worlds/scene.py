@@ -7,7 +7,6 @@ from typing import Literal
 from isoflop.worlds.chance import Chance
 from isoflop.worlds.names import Names, Split
 from isoflop.worlds.relations import (
-    HELD,
     KINDS,
     SYMMETRIC,
     Relation,
@@ -76,13 +75,13 @@ class Scene:
         seed, odd = str(chance.below(1 << 48)), chance.happens(0.15 * difficulty)
         self._names = Names(seed, split, odd=odd)
         self._given: dict[str, list[str]] = {}  # names of each kind so far
-        self._held = HELD[split]
+        self._split = split
         self._style = Style(
             pronouns=0.6 * difficulty,
             joins=0.35 * difficulty,
             asides=0.25 * difficulty,
             openings=0.1 * difficulty,
-            held=self._held,
+            split=split,
             variety=difficulty,
         )
         kind = chance.pick(FORMS)
@@ -97,7 +96,7 @@ class Scene:
         for known in KINDS:
             if kind == known:
                 return tuple(relations(known).values())
-        unseen = attributes(held=True) if self._held else ()
+        unseen = attributes(held=True) if self._split == "test" else ()
         return (*attributes(held=False), *unseen)
 
     def _subjects(self, kind: str, count: int, difficulty: float) -> list[Subject]:
@@ -110,7 +109,7 @@ class Scene:
                 name = f"{name.partition(' ')[0]} {family}"
             pronoun = self._chance.pick(("she", "he")) if kind == "person" else "it"
             if kind == "thing":
-                sort, _ = worded(things(), self._chance, self._held)
+                sort, _ = worded(things(), self._chance, self._split)
                 made.append(Subject(f"the {sort} {name}", sort, pronoun))
             else:
                 made.append(Subject(name, kind, pronoun))
@@ -188,5 +187,5 @@ class Scene:
             yield Asked(text, "", kind, None, "", unseen)
 
     def _question(self, relation: Relation, subject: Subject, chance: Chance) -> tuple[str, bool]:
-        template, unseen = worded(relation.questions, chance, self._held, self._style.variety)
+        template, unseen = worded(relation.questions, chance, self._split, self._style.variety)
         return filled(template, {"s": subject.name, "s's": f"{subject.name}'s"}), unseen

@@ -7,7 +7,7 @@ from isoflop.documents import Document
 from isoflop.worlds.ask import QUESTION_KINDS, WorldQuestion, question_of, questions
 from isoflop.worlds.chance import Chance
 from isoflop.worlds.pages import page
-from isoflop.worlds.relations import HELD, Relation
+from isoflop.worlds.relations import Relation
 from isoflop.worlds.truth import Fact, Truth
 from isoflop.worlds.write import Subject, stated
 
@@ -33,13 +33,13 @@ class World(Truth):
             The fact and a sentence that states it.
         """
         for fact, subject, relation, chance in self._each("statement"):
-            write = partial(stated, subject, relation, fact.value, chance, HELD[self.split])
+            write = partial(stated, subject, relation, fact.value, chance, self.split)
             yield from ((fact, text) for text in _different(write, wordings))
 
     def asked(self, wordings: int = 1) -> Iterator[tuple[Fact, str]]:
         """Every fact with so many questions that its value answers, as `statements` yields them."""
         for fact, subject, relation, chance in self._each("asked"):
-            write = partial(question_of, relation, subject.name, chance, HELD[self.split])
+            write = partial(question_of, relation, subject.name, chance, self.split)
             yield from ((fact, text) for text in _different(write, wordings))
 
     def _each(self, purpose: str) -> Iterator[tuple[Fact, Subject, Relation, Chance]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from isoflop.worlds.chance import Chance
+from isoflop.worlds.names import Split
 from isoflop.worlds.relations import (
     Relation,
     asides,
@@ -45,7 +46,7 @@ class Style:
         joins: How often two facts share a sentence.
         asides: How often a sentence that nobody asks about follows.
         openings: How often a sentence begins with "according to the register" or the like.
-        held: How often a wording is one that the train split never shows.
+        split: Whose wordings.
         variety: Share of wordings in use, plainest first; below 0.5 the subject comes first.
     """
 
@@ -53,7 +54,7 @@ class Style:
     joins: float = 0.3
     asides: float = 0.2
     openings: float = 0.1
-    held: float = 0.0
+    split: Split = "train"
     variety: float = 1.0
 
 
@@ -110,7 +111,9 @@ def _told(
     """One sentence that states one or two facts; whether the train split never words it so."""
     who, whose = _called(subject, chance, style.pronouns if named else 0.0)
     if len(facts) == 2:
-        parts = [worded(relation.verbs, chance, style.held, style.variety) for relation, _ in facts]
+        parts = [
+            worded(relation.verbs, chance, style.split, style.variety) for relation, _ in facts
+        ]
         first, second = (
             filled(part, {"v": value, "s": who, "s's": whose})
             for (part, _), (_, value) in zip(parts, facts, strict=True)
@@ -118,7 +121,7 @@ def _told(
         text = _join(who, first, second, subject, chance)
         return _opened(text, chance, style), any(unseen for _, unseen in parts)
     relation, value = facts[0]
-    template, unseen = _sentence(relation, chance, style.held, style.variety)
+    template, unseen = _sentence(relation, chance, style.split, style.variety)
     if not template.startswith(("{s} ", "{s's} ")):  # "taught she": other cases are not written
         who, whose = subject.name, f"{subject.name}'s"
     text = filled(template, {"v": value, "s": who, "s's": whose})
@@ -126,19 +129,19 @@ def _told(
 
 
 def _sentence(
-    relation: Relation, chance: Chance, held: float, variety: float = 1.0
+    relation: Relation, chance: Chance, split: Split, variety: float = 1.0
 ) -> tuple[str, bool]:
     """A template of a whole sentence; whether the train split never shows it."""
     verbs = len(relation.verbs.common)
     if variety >= 0.5 and chance.below(verbs + len(relation.sentences.common)) >= verbs:
-        return worded(relation.sentences, chance, held)
-    template, unseen = worded(relation.verbs, chance, held, variety)
+        return worded(relation.sentences, chance, split)
+    template, unseen = worded(relation.verbs, chance, split, variety)
     return f"{{s}} {template}", unseen
 
 
-def stated(subject: Subject, relation: Relation, value: str, chance: Chance, held: float) -> str:
+def stated(subject: Subject, relation: Relation, value: str, chance: Chance, split: Split) -> str:
     """One sentence that states one fact and names its subject in full."""
-    template, _ = _sentence(relation, chance, held)
+    template, _ = _sentence(relation, chance, split)
     slots = {"v": value, "s": subject.name, "s's": f"{subject.name}'s"}
     return finished(filled(template, slots))
 
@@ -166,7 +169,7 @@ def _aside(subject: Subject, chance: Chance, draw: Draw) -> str:
 
 def _opened(text: str, chance: Chance, style: Style) -> str:
     if chance.happens(style.openings):
-        text = worded(openings(), chance, style.held)[0] + text
+        text = worded(openings(), chance, style.split)[0] + text
     return finished(text)
 
 
