@@ -14,6 +14,7 @@ COMMANDS = {
     "ask": ("isoflop.cli.ask:ask", "Answer a question from documents, with citations and bill."),
     "index": ("isoflop.cli.index:index", "Build or update an index of documents."),
     "search": ("isoflop.cli.search:search", "Ranked passages; TREC runs for evaluation."),
+    "perplexity": ("isoflop.cli.perplexity:perplexity", "How well a model predicts texts."),
     "exam": ("isoflop.cli.exam:exam", "Ask, score and compare: numbers that can be trusted."),
     "plan": ("isoflop.cli.plan:plan", "What it costs, before it is spent."),
     "catalog": (

@@ -13,6 +13,7 @@ MODELS = {
     "isoflop": "isoflop.lm.own:OwnModel",
     "hf": "isoflop.lm.huggingface:HuggingFaceModel",
 }
+PROSE = "isoflop:prose"  # the model of English prose that comes with the package
 WRITTEN = {"openai": "openai:NAME", "isoflop": "isoflop:PATH", "hf": "hf:PATH-or-repo"}
 
 
