@@ -1,11 +1,12 @@
 """Recorded answers joined to the questions they answer, by what was asked and never by row."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isoflop.errors import UnusableExam
-from isoflop.measure.exams.exam import LETTERS, Exam
+from isoflop.measure.exams.asking import spellings
+from isoflop.measure.exams.exam import Exam
 from isoflop.measure.exams.outputs import Output
 from isoflop.measure.exams.prompts import key, readings
 from isoflop.questions import Question
@@ -87,30 +88,6 @@ def _places(exam: Exam) -> Places:
         for name in dict.fromkeys(map(key, spellings(question))):
             places[name].append(place)
     return {name: tuple(found) for name, found in places.items()}
-
-
-def spellings(question: Question) -> Iterable[str]:
-    """Ways in which the question may have been asked: as it stands, and with its choices.
-
-    The last is how AGIEval asks.
-    """
-    yield question.text
-    if question.choices:
-        yield asked(question)
-        inline = (f"({letter}){text}" for letter, text in _lettered(question))
-        yield f"{question.text} Answer Choices: {' '.join(inline)}"
-
-
-def asked(question: Question) -> str:
-    """The question as isoflop asks it: with its choices in lines, unless the text has them."""
-    if not question.choices or all(choice in question.text for choice in question.choices):
-        return question.text
-    lines = (f"{letter}. {text}" for letter, text in _lettered(question))
-    return "\n".join((question.text, *lines))
-
-
-def _lettered(question: Question) -> Iterable[tuple[str, str]]:
-    return zip(LETTERS, question.choices, strict=False)
 
 
 def _asked(places: Places, output: Output) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from isoflop.errors import UnusableExam
 from isoflop.measure.exams import harness
 from isoflop.measure.exams.outputs import Output, Recording, Top
 from isoflop.measure.exams.rows import Row, rows
+from isoflop.measure.exams.run_folder import OUTPUTS, read_about
 
 IDS = ("id", "pair_id", "qid", "question_id")
 PROMPTS = ("prompt", "question", "input", "query", "context", "model_input", "request")
@@ -38,11 +39,15 @@ class Format:
 
 
 def recordings(path: Path) -> list[Recording]:
-    """The recordings of a file, one for each model in it.
+    """The recordings of a file, one for each model in it; or the one of a run's folder.
 
     Raises:
         UnusableExam: If the file cannot be read or holds no recorded answers that are known.
     """
+    name = path.stem
+    if path.is_dir():
+        name = str(read_about(path)["model"])
+        path = path / OUTPUTS
     found = rows(path)
     first = next(found)
     form = next((form for form in FORMATS if form.recognises(first)), None)
@@ -55,7 +60,7 @@ def recordings(path: Path) -> list[Recording]:
     by_model: dict[str, list[Output]] = defaultdict(list)
     for model, output in form.read(chain([first], found)):
         by_model[model].append(output)
-    return [Recording(model or path.stem, tuple(outs)) for model, outs in by_model.items()]
+    return [Recording(model or name, tuple(outs)) for model, outs in by_model.items()]
 
 
 def _with_response(lines: Iterable[Row]) -> Named:
@@ -81,6 +86,10 @@ def _of_reply(prompt: object, id: object, reply: Row) -> Output:
     )
 
 
+def _plain_id(id: object) -> str:
+    return "" if id is None else str(id).strip().rstrip(",")
+
+
 def _plain_prompt(prompt: object) -> str | None:
     """A prompt as text; of a conversation what the user said last."""
     if isinstance(prompt, list):
@@ -102,23 +111,22 @@ def _top(logprobs: object) -> Top:
 
 
 def _plain(lines: Iterable[Row]) -> Named:
-    """A prompt beside a text."""
+    """A prompt beside a text, likelihoods of choices, or both; runs of isoflop are such files."""
     for row in lines:
-        id = _first(row, IDS)
+        usage = row.get("bill") or row
         yield (
             str(row.get("model") or ""),
             Output(
                 prompt=_plain_prompt(_first(row, PROMPTS)),
                 text=_text(_first(row, TEXTS)),
-                id=_plain_id(id),
-                prompt_tokens=row.get("prompt_tokens"),
-                output_tokens=row.get("output_tokens"),
+                id=_plain_id(_first(row, IDS)),
+                top=tuple(row.get("top") or ()),
+                likelihoods=tuple(row.get("likelihoods") or ()),
+                unconditional=tuple(row.get("unconditional") or ()),
+                prompt_tokens=usage.get("prompt_tokens"),
+                output_tokens=usage.get("output_tokens"),
             ),
         )
-
-
-def _plain_id(id: object) -> str:
-    return "" if id is None else str(id).strip().rstrip(",")
 
 
 def _big_bench(lines: Iterable[Row]) -> Named:
@@ -170,7 +178,10 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         "prompts and texts",
-        lambda row: _first(row, PROMPTS) is not None and _first(row, TEXTS) is not None,
+        lambda row: (
+            _first(row, PROMPTS) is not None
+            and ("likelihoods" in row or _first(row, TEXTS) is not None)
+        ),
         _plain,
     ),
     Format(

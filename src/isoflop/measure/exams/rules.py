@@ -67,10 +67,13 @@ def likeliest(question: Question, output: Output, weigh: Weigh, rule: str) -> st
 def margin(output: Output) -> float | None:
     """By how much an output says yes rather than no, in nats where log-probabilities are recorded.
 
-    Read at the first generated token that is not white space. Spellings of a word are added up; a
-    word that is not among the recorded alternatives is given the least of them, which bounds it
-    from above. Without log-probabilities a yes is +1 and a no -1. None when there is neither.
+    From the likelihoods of yes and no where those were recorded; else from the alternatives at
+    the first generated token that is not white space. Spellings of a word are added up; a word
+    that is not among the recorded alternatives is given the least of them, which bounds it from
+    above. Without log-probabilities a yes is +1 and a no -1. None when there is neither.
     """
+    if len(output.likelihoods) == 2:
+        return output.likelihoods[0] - output.likelihoods[1]
     place = _first_word(output)
     if place:
         yes, no = _mass(place, "yes"), _mass(place, "no")
