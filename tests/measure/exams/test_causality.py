@@ -7,7 +7,7 @@ import pytest
 
 from isoflop.errors import UnusableExam
 from isoflop.measure.exams import causality
-from isoflop.measure.exams.library import open_exam_for
+from isoflop.measure.exams.library import exams_for
 from isoflop.measure.exams.outputs import Output, Recording
 from isoflop.measure.exams.recordings import recordings
 from isoflop.measure.exams.score import Score, score
@@ -15,7 +15,7 @@ from isoflop.measure.exams.score import Score, score
 
 def scored(path: Path, rule: str | None = None) -> Score:
     found = recordings(path)
-    return score(open_exam_for("causality", found), found[0], rule=rule)
+    return score(exams_for("causality", found)[0], found[0], rule=rule)
 
 
 @pytest.fixture
@@ -130,16 +130,16 @@ def test_a_recording_of_other_questions_is_refused(evaldata: Path) -> None:
     trap = evaldata / "exams" / "trap"
     found = recordings(trap / "gpt-3.5-turbo_system_results.jsonl")
     with pytest.raises(UnusableExam, match="0 of 475 recorded prompts match"):
-        score(open_exam_for(str(trap / "prompts.csv"), found), found[0])
+        score(exams_for(str(trap / "prompts.csv"), found)[0], found[0])
     with pytest.raises(UnusableExam, match="0 of 475 prompts name"):
-        open_exam_for("causality", found)
+        exams_for("causality", found)
 
 
 def test_a_recording_joined_by_row_would_have_been_wrong(evaldata: Path) -> None:
     # why it is refused: 0.5242 by row (README of the development data)
     trap = evaldata / "exams" / "trap"
     found = recordings(trap / "gpt-3.5-turbo_system_results.jsonl")
-    exam = open_exam_for(str(trap / "prompts.csv"), found)
+    exam = exams_for(str(trap / "prompts.csv"), found)[0]
     rows = zip(exam.questions, found[0].outputs, strict=True)
     moved = Recording("by row", tuple(Output(q.text, o.text) for q, o in rows))
     assert score(exam, moved, rule="tag").accuracy.interval.value == pytest.approx(0.52, abs=0.02)

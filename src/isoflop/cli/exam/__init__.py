@@ -7,6 +7,10 @@ from isoflop.cli.lazy import LazyGroup
 EXAMS = {
     "run": ("isoflop.cli.exam.run:run_command", "Ask a model; forecast before, bill after."),
     "score": ("isoflop.cli.exam.score:score_command", "Score recorded answers, joined by prompt."),
+    "compare": (
+        "isoflop.cli.exam.compare:compare_command",
+        "Whether one model is really better: paired, with what could have been seen.",
+    ),
 }
 
 

@@ -91,19 +91,19 @@ def score_command(
     other questions is refused with the number of prompts that match. Without OUTPUTS, EXAM is a
     recording that holds its own keys.
     """
-    from isoflop.measure.exams.library import open_exam_for
+    from isoflop.measure.exams.library import exams_for
     from isoflop.measure.exams.recordings import recordings
     from isoflop.measure.exams.score import score
 
     policy = policy_of(unparsed)
     recorded = told_apart([(path, recordings(path)) for path in outputs or (Path(exam),)])
-    opened = open_exam_for(exam, recorded, answers, as_published=as_published)
+    exams = exams_for(exam, recorded, answers, as_published=as_published)
     scores = [
-        score(opened, recording, rule=rule, policy=policy, partial=partial, any_id=any_id)
-        for recording in recorded
+        score(one, recording, rule=rule, policy=policy, partial=partial, any_id=any_id)
+        for one, recording in zip(exams, recorded, strict=True)
     ]
     if as_json:
-        print_json({"exam": opened.name, "scores": [score_json(one) for one in scores]})
+        print_json({"exam": exams[0].name, "scores": [score_json(one) for one in scores]})
     else:
         say(score_table(scores))
-    note_conventions(opened, scores)
+    note_conventions(exams[0], scores)

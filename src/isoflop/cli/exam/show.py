@@ -50,7 +50,7 @@ def _figures(mean: Mean | None) -> tuple[str, str]:
 
 
 def _baseline_rows(one: Score, weighted: bool) -> list[tuple[str, ...]]:
-    first = "always the first as cause" if one.contrasted else f"always {_first_choice(one)}"
+    first = "always the first as cause" if one.claims else f"always {_first_choice(one)}"
     names = (f"majority, {one.baselines.majority[0][:24]!r}", first, "chance")
     plain, heavy = _shares(one.baselines), _shares(one.weighted_baselines)
     return [

@@ -1,11 +1,12 @@
 """Exams by name or path."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from isoflop.errors import UsageError, did_you_mean
 from isoflop.measure.exams import causality, formats
+from isoflop.measure.exams.asking import spellings
 from isoflop.measure.exams.exam import Exam
 from isoflop.measure.exams.outputs import Recording
 
@@ -38,20 +39,29 @@ def open_exam(name: str, answers: Path | None = None, *, as_published: bool = Fa
     )
 
 
-def open_exam_for(
+def exams_for(
     name: str,
-    recorded: Iterable[Recording],
+    recorded: Sequence[Recording],
     answers: Path | None = None,
     *,
     as_published: bool = False,
-) -> Exam:
-    """As `open_exam`, for recordings: the causality exam in the words that were recorded."""
-    if name != "causality":
-        return open_exam(name, answers, as_published=as_published)
-    outputs = [output for recording in recorded for output in recording.outputs]
+) -> list[Exam]:
+    """The exam for each recording: the same for all, but causality in the words of each.
+
+    Raises:
+        UsageError: If there is no such exam.
+        UnusableExam: If it cannot be read or scored.
+    """
+    if name == "causality":
+        return [_causality(recording) for recording in recorded]
+    return [open_exam(name, answers, as_published=as_published)] * len(recorded)
+
+
+def _causality(recording: Recording) -> Exam:
+    outputs = recording.outputs
     for form in causality.FORMS:
         own = causality.exam(form)
-        texts = {question.text for question in own.questions}
-        if outputs and outputs[0].prompt in texts:
+        texts = {text for question in own.questions for text in spellings(question)}
+        if outputs[0].prompt in texts:
             return own
     return causality.keyed((output.id, output.prompt or "") for output in outputs)

@@ -1,6 +1,6 @@
 """An exam's score: decisions, policies for what was not understood, baselines and intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -65,7 +65,7 @@ class Score:
         weighted: The same with the weights of the questions; None when they are equal.
         baselines: Unweighted.
         weighted_baselines: None when weights are equal.
-        contrasted: Whether the exam asks its claims in both directions.
+        claims: By id of a question, the claim that it asks in one direction.
     """
 
     exam: str
@@ -79,7 +79,7 @@ class Score:
     weighted: Mean | None
     baselines: Baselines
     weighted_baselines: Baselines | None
-    contrasted: bool
+    claims: Mapping[str, str]
 
     @property
     def scored(self) -> tuple[Graded, ...]:
@@ -123,7 +123,8 @@ def score(
         raise UnusableExam(f"{recording.model}: the rule {rule!r} finds no answer in any output.")
     questions = [one.question for one in counted]
     credits = [one.credit or 0.0 for one in counted]
-    clusters = _clusters(exam, questions)
+    claims = {id: c.id for c in exam.contrasts for id in (c.forward, c.backward)}
+    clusters = clusters_of(claims, questions)
     weights = [question.weight for question in questions]
     weighted = len(set(weights)) > 1 and sum(weights) > 0
     first = () if contrasted else exam.contrasts
@@ -139,7 +140,7 @@ def score(
         weighted=_mean(credits, clusters, weights) if weighted else None,
         baselines=_baselines(questions, first, None),
         weighted_baselines=_baselines(questions, first, weights) if weighted else None,
-        contrasted=bool(exam.contrasts),
+        claims=claims,
     )
 
 
@@ -216,10 +217,9 @@ def _options(question: Question) -> tuple[str, ...]:
     return YES_NO if is_yes_no(question) else ()
 
 
-def _clusters(exam: Exam, questions: Sequence[Question]) -> list[str] | None:
-    """What each question shares; None when all stand alone, or nothing is known."""
-    of_claim = {id: c.id for c in exam.contrasts for id in (c.forward, c.backward)}
-    names = [q.cluster or of_claim.get(q.id, q.id) for q in questions]
+def clusters_of(claims: Mapping[str, str], questions: Sequence[Question]) -> list[str] | None:
+    """What each question shares: its cluster, or the claim it asks one way; None when nothing."""
+    names = [q.cluster or claims.get(q.id, q.id) for q in questions]
     return names if 1 < len(set(names)) < len(names) else None
 
 
