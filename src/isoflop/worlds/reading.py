@@ -90,8 +90,8 @@ def reading_records(
         questions: At most so many questions of each; fewer where there is less to ask.
         split: Whose names and wordings.
         difficulty: From 0 (one or two short plain passages) to 1 (as in the exam). By default
-            every third record draws its own and the others have 1, so that easy ones are mixed
-            in from beginning to end.
+            every second record draws its own, a square of a uniform number, and the others have
+            1, so that short easy ones are mixed in from beginning to end.
 
     Yields:
         {"segments": [[text, counts], ...]} whose texts concatenate to a prompt, its answer, and
@@ -102,7 +102,7 @@ def reading_records(
         chance = Chance("reading", split, seed, index)
         hard = difficulty
         if hard is None:
-            hard = chance.below(1000) / 1000 if chance.happens(1 / 3) else 1.0
+            hard = (chance.below(1000) / 1000) ** 2 if chance.happens(1 / 2) else 1.0
         scene = Scene(chance, split, _number_of_passages(chance, passages, hard), hard)
         yield {"segments": _segments(scene, chance, questions)}
 
