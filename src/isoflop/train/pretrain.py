@@ -1,0 +1,355 @@
+"""Training from scratch: the loop, its checkpoints, and what it measures on held-out text."""
+
+import json
+import math
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional
+
+from isoflop import meter
+from isoflop.errors import DamagedCheckpoint, TrainingFailed, UsageError
+from isoflop.lm import checkpoint
+from isoflop.lm.tokenizer import Tokenizer
+from isoflop.lm.transformer import Configuration, Transformer
+from isoflop.plan.flops import training_flops_per_token
+from isoflop.train.batches import IGNORED, Batches, evaluation_windows
+from isoflop.train.ledger import Ledger
+from isoflop.train.optimize import Optimizer, Rates
+from isoflop.train.shards import Shards
+
+KEPT = 2  # checkpoints
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides what a training does, apart from its data.
+
+    Attributes:
+        configuration: Of the model.
+        steps: Updates of the weights.
+        batch: Sequences of one update, over all processes.
+        micro_batch: Sequences of one pass; it divides `batch`.
+        seed: Of weights, data order and dropout.
+        dtype: Of the computation; masters are float32 always.
+        align: How rows are cut from the documents, see `Batches`.
+        rates: Of learning.
+        save_seconds: Time between checkpoints.
+        evaluate_steps: Steps between measurements on held-out text.
+        report_steps: Steps between lines of the ledger.
+    """
+
+    configuration: Configuration
+    steps: int
+    batch: int
+    micro_batch: int
+    seed: int = 0
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    align: Literal["stream", "document"] = "stream"
+    rates: Rates = field(default_factory=Rates)
+    save_seconds: float = 300.0
+    evaluate_steps: int = 250
+    report_steps: int = 10
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read in all, padding included."""
+        return self.steps * self.batch * self.configuration.context
+
+    @property
+    def flops(self) -> float:
+        """FLOPs of all updates, as the plan counts them; the optimizer's own are left out."""
+        c = self.configuration
+        return self.tokens * training_flops_per_token(c.architecture, c.context)
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> "Recipe":
+        """From what `asdict` made."""
+        parts = {
+            "configuration": Configuration(**values["configuration"]),
+            "rates": Rates(**values["rates"]),
+        }
+        return cls(**{**values, **parts})
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What a model makes of held-out documents.
+
+    Attributes:
+        nats_per_token: Mean negative log-probability.
+        bits_per_byte: Of the text the scored tokens stand for.
+        tokens: Scored.
+        bytes: Scored.
+    """
+
+    nats_per_token: float
+    bits_per_byte: float
+    tokens: int
+    bytes: int
+
+    @property
+    def perplexity(self) -> float:
+        """Per token of this tokenizer."""
+        return math.exp(min(self.nats_per_token, 700.0))
+
+
+class Training:
+    """A training in a run folder; made anew, or resumed from the folder's newest checkpoint."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        shards: Shards,
+        held_out: Shards,
+        tokenizer: Tokenizer,
+        folder: Path,
+    ) -> None:
+        if recipe.batch % recipe.micro_batch:
+            raise UsageError(
+                f"A batch of {recipe.batch} is no multiple of passes of {recipe.micro_batch}."
+            )
+        self.recipe, self.held_out, self.tokenizer = recipe, held_out, tokenizer
+        self.folder, self.ledger = folder, Ledger(folder)
+        c = recipe.configuration
+        self.batches = Batches(
+            shards, batch=recipe.batch, context=c.context, seed=recipe.seed, align=recipe.align
+        )
+        self.model = Transformer(c)
+        self.model.initialise(recipe.seed)
+        self.model.to(getattr(torch, recipe.dtype))
+        self.optimizer = Optimizer(self.model, recipe.rates)
+        self.step = 0
+        self.seconds = self.processor_seconds = 0.0
+        self.joules: float | None = 0.0
+        torch.manual_seed(recipe.seed)
+        self._resume()
+
+    def run(self, progress: Progress | None = None) -> None:
+        """Train until the recipe's last step; saves on the way, and when it is interrupted.
+
+        Raises:
+            KeyboardInterrupt: After saving, if SIGINT or SIGTERM came.
+            TrainingFailed: If the loss is not a number; the last good checkpoint is kept.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        saved = time.monotonic()
+        with _stoppable() as stop, meter.measured() as reading:
+            began = self.seconds, self.processor_seconds, self.joules
+            processor, clock = time.process_time(), time.perf_counter()
+            while self.step < self.recipe.steps and not stop:
+                loss, norm = self.update()
+                self.seconds = began[0] + time.perf_counter() - clock
+                self.processor_seconds = began[1] + time.process_time() - processor
+                self._tell(loss, norm, progress)
+                if time.monotonic() - saved > self.recipe.save_seconds:
+                    self.save()
+                    saved = time.monotonic()
+        joules = reading.joules
+        self.joules = None if joules is None or began[2] is None else began[2] + joules
+        self.save()
+        if stop:
+            self.ledger.add("stop", step=self.step, seconds=self.seconds)
+            raise KeyboardInterrupt
+
+    def update(self) -> tuple[float, float]:
+        """One update of the weights: the mean loss in nats per counted token, and the gradient's
+        norm.
+
+        Raises:
+            TrainingFailed: If either is not a number.
+        """
+        inputs, targets = self.batches[self.step]
+        counted = max(1, int((targets != IGNORED).sum()))
+        self.model.train()
+        total = 0.0
+        size = self.recipe.micro_batch
+        for some, wanted in zip(inputs.split(size), targets.split(size), strict=True):
+            loss = summed_loss(self.model, some, wanted) / counted
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            self.optimizer.collect()
+            total += loss.item()
+        norm = self.optimizer.step(self.recipe.rates.factor(self.step, self.recipe.steps))
+        if not (math.isfinite(total) and math.isfinite(norm)):
+            raise TrainingFailed(self._not_a_number(total, norm))
+        self.step += 1
+        return total, norm
+
+    def evaluate(self, most_tokens: int | None = None) -> HeldOut:
+        """Measure the model as it is on the held-out documents, or on their first tokens."""
+        return evaluate(
+            self.model,
+            self.held_out,
+            self.tokenizer,
+            batch=self.recipe.micro_batch,
+            context=self.recipe.configuration.context,
+            most_tokens=most_tokens,
+        )
+
+    def save(self) -> Path:
+        """Write a checkpoint of this step and drop all but the last ones."""
+        folder = self.folder / "checkpoints"
+        here = folder / f"{self.step:08d}"
+        fresh = folder / f"{self.step:08d}.part"
+        shutil.rmtree(fresh, ignore_errors=True)
+        (fresh / "train").mkdir(parents=True)
+        masters = self.optimizer.masters
+        checkpoint.write(self.model, self.tokenizer, fresh, weights=masters)
+        tensors = {name: t.contiguous() for name, t in self.optimizer.state().items()}
+        tensors["random"] = torch.get_rng_state()
+        save_file(tensors, fresh / "train" / "optimizer.safetensors")
+        (fresh / "train" / "state.json").write_text(json.dumps(self._state(), indent=1))
+        checkpoint.replace_folder(fresh, here)
+        self.ledger.add("checkpoint", step=self.step, seconds=self.seconds)
+        for old in sorted(folder.glob("*[0-9]"))[:-KEPT]:
+            shutil.rmtree(old)
+        return here
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "processor_seconds": self.processor_seconds,
+            "joules": self.joules,
+            "recipe": asdict(self.recipe),
+            "tokenizer_sha256": self.batches.shards.tokenizer_sha256,
+            "torch": torch.__version__,
+        }
+
+    def _resume(self) -> None:
+        """Take up the newest checkpoint, if there is one."""
+        for folder in sorted((self.folder / "checkpoints").glob("*[0-9]"), reverse=True):
+            try:
+                state = json.loads((folder / "train" / "state.json").read_text())
+                tensors = checkpoint.read_tensors(folder / "train" / "optimizer.safetensors")
+                weights = dict(checkpoint.load(folder).named_parameters())
+                random = tensors.pop("random")
+                was = Recipe.read(state["recipe"])
+            except (OSError, ValueError, KeyError, TypeError, DamagedCheckpoint) as error:
+                self.ledger.add("damaged", checkpoint=folder.name, reason=str(error))
+                continue
+            self._same(was, state["tokenizer_sha256"])
+            self.optimizer.load({n: w.detach() for n, w in weights.items()}, tensors)
+            torch.set_rng_state(random)
+            self.step, self.seconds = state["step"], state["seconds"]
+            self.processor_seconds, self.joules = state["processor_seconds"], state["joules"]
+            self.ledger.add("resume", step=self.step, seconds=self.seconds)
+            return
+
+    def _same(self, was: Recipe, tokenizer_sha256: str) -> None:
+        """Refuse to go on with another recipe than the checkpoint's; how often it saves is free."""
+        if tokenizer_sha256 != self.batches.shards.tokenizer_sha256:
+            raise UsageError(f"{self.folder} was trained with another tokenizer.")
+        now = replace(
+            self.recipe,
+            save_seconds=was.save_seconds,
+            evaluate_steps=was.evaluate_steps,
+            report_steps=was.report_steps,
+            micro_batch=was.micro_batch,
+        )
+        if now != was:
+            raise UsageError(
+                f"{self.folder} holds a training with another recipe. Name another folder, or "
+                "leave out the options that differ from its ledger."
+            )
+
+    def _tell(self, loss: float, norm: float, progress: Progress | None) -> None:
+        r = self.recipe
+        if progress is not None:
+            progress(f"training, loss {loss:.3f}, step", self.step, r.steps)
+        last = self.step == r.steps
+        if self.step % r.report_steps == 0 or last:
+            self.ledger.add(
+                "step",
+                step=self.step,
+                tokens=self.step * r.batch * r.configuration.context,
+                loss=loss,
+                gradient_norm=norm,
+                rate=r.rates.factor(self.step - 1, r.steps),
+                seconds=self.seconds,
+                processor_seconds=self.processor_seconds,
+            )
+        if self.step % r.evaluate_steps == 0 and not last:
+            measured = self.evaluate(most_tokens=64 * r.configuration.context)
+            self.ledger.add("evaluation", step=self.step, **asdict(measured))
+
+    def _not_a_number(self, loss: float, norm: float) -> str:
+        good = sorted((self.folder / "checkpoints").glob("*[0-9]"))
+        kept = f"The last good checkpoint is {good[-1]}" if good else "There was no checkpoint yet"
+        return (
+            f"The loss of step {self.step + 1} is {loss}, the gradient's norm {norm}: batch "
+            f"{self.step}, epoch {self.batches.epoch(self.step)}. {kept}. Lower the learning rate "
+            "(--rate), or look at these documents."
+        )
+
+
+def summed_loss(model: Transformer, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Negative log-probability of the targets that count, in nats, summed."""
+    states = model.states(inputs)
+    chosen = targets.flatten() != IGNORED
+    if bool(chosen.all()):
+        logits, wanted = model.logits(states).flatten(0, 1), targets.flatten()
+    else:  # where few tokens count, only they meet the head
+        logits, wanted = model.logits(states.flatten(0, 1)[chosen]), targets.flatten()[chosen]
+    return functional.cross_entropy(logits, wanted, reduction="sum")
+
+
+@torch.inference_mode()
+def evaluate(
+    model: Transformer,
+    held_out: Shards,
+    tokenizer: Tokenizer,
+    *,
+    batch: int,
+    context: int,
+    most_tokens: int | None = None,
+) -> HeldOut:
+    """Mean loss and bits per byte over windows that do not overlap.
+
+    Args:
+        model: In any state; left in evaluation.
+        held_out: Documents it has not seen.
+        tokenizer: Of both.
+        batch: Windows of one pass.
+        context: Tokens of a window.
+        most_tokens: Stop once so many were scored; None for all.
+    """
+    model.eval()
+    nats, tokens, text_bytes = 0.0, 0, 0
+    for window in evaluation_windows(held_out, tokenizer, batch=batch, context=context):
+        nats += float(summed_loss(model, window.inputs, window.targets))
+        tokens += int((window.targets != IGNORED).sum())
+        text_bytes += int(window.bytes.sum())
+        if most_tokens is not None and tokens >= most_tokens:
+            break
+    per_byte = nats / math.log(2) / text_bytes if text_bytes else math.nan
+    return HeldOut(nats / max(1, tokens), per_byte, tokens, text_bytes)
+
+
+@contextmanager
+def _stoppable() -> Iterator[list[int]]:
+    """A list that fills when SIGINT or SIGTERM comes, so that a step is finished first."""
+    came: list[int] = []
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    try:
+        before = {
+            kind: signal.signal(kind, lambda number, _: came.append(number)) for kind in kinds
+        }
+    except ValueError:  # not the main thread: whoever runs us decides
+        yield came
+        return
+    try:
+        yield came
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
