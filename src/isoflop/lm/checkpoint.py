@@ -140,8 +140,8 @@ def read_configuration(folder: Path) -> Configuration:
     file = folder / "config.json"
     try:
         config = json.loads(file.read_text())
-        ours = config["isoflop"] if "isoflop" in config else None
-    except (OSError, ValueError, TypeError) as error:
+        ours = config.get("isoflop")
+    except (OSError, ValueError, AttributeError) as error:
         raise DamagedCheckpoint(
             f"{file}: cannot be read ({error}). Copy the folder again, or train again."
         ) from error
