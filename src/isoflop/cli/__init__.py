@@ -22,6 +22,7 @@ COMMANDS = {
         "What is known of chips, models, grids, prices, laws.",
     ),
     "world": ("isoflop.cli.world:world", "Invented worlds whose answers are known, as files."),
+    "train": ("isoflop.cli.train:train", "Train a language model of your own, within a budget."),
     "models": ("isoflop.cli.models:models", "Model files: which are known, which are here."),
     "doctor": ("isoflop.cli.doctor:doctor", "What works on this machine."),
     "config": ("isoflop.cli.config:config", "Settings in force and where they come from."),

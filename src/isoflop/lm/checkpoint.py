@@ -220,7 +220,8 @@ def _named(c: Configuration, weights: dict[str, Tensor]) -> Iterator[tuple[str, 
     """Our weights under the names of the family's class in transformers."""
     for ours, tensor in weights.items():
         names = _names(c, ours)
-        parts = tensor.split(_rows(c, ours, len(names))) if len(names) > 1 else (tensor,)
+        rows = _rows(c, ours, len(names)) if len(names) > 1 else (len(tensor),)
+        parts = torch.split(tensor, list(rows))
         yield from zip(names, parts, strict=True)
 
 

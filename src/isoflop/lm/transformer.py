@@ -342,7 +342,7 @@ def alibi_slopes(heads: int) -> Tensor:
         heads than powers of two: every second slope of the next power, then those between.
     """
     power = 2 ** math.ceil(math.log2(heads))
-    slopes = 2.0 ** (-8.0 / power * torch.arange(1, power + 1, dtype=torch.float64))
+    slopes: Tensor = 2.0 ** (-8.0 / power * torch.arange(1, power + 1, dtype=torch.float64))
     if power == heads:
         return slopes
     return torch.cat([slopes[1::2], slopes[::2]])[:heads]
@@ -413,7 +413,8 @@ def sinusoids(positions: Tensor, width: int) -> Tensor:
     """
     rates = 10_000.0 ** -(torch.arange(0, width, 2, device=positions.device) / width)
     angles = positions[..., None].float() * rates
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., :width]
+    waves: Tensor = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., :width]
+    return waves
 
 
 def _norm(configuration: Configuration, width: int) -> nn.Module:

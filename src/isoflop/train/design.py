@@ -1,5 +1,6 @@
 """From a budget to a recipe: how large a model, on how many tokens, in batches of which size."""
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from isoflop.errors import UsageError
 from isoflop.lm.transformer import Configuration, Position
 from isoflop.plan import scaling, shape
 from isoflop.plan.flops import parameters as counted
-from isoflop.plan.laws import LAWS
+from isoflop.plan.laws import DEFAULT, LAWS
 
 SMALLEST = 100_000  # parameters
 # Bytes a token of byte-level BPE stands for in English prose, by vocabulary (novels of 1839-1929:
@@ -36,7 +37,7 @@ class Size:
 def size(
     flops: float,
     *,
-    law: str = scaling.DEFAULT,
+    law: str = DEFAULT,
     unique_tokens: float | None = None,
     vocabulary: int | None = None,
     context: int | None = None,
@@ -87,7 +88,7 @@ def bytes_per_token(vocabulary: int) -> float:
     """Of English prose, before a tokenizer is trained; between the known points on a log scale."""
     known = BYTES_PER_TOKEN
     x = math.log(min(max(vocabulary, known[0][0]), known[-1][0]))
-    for (low, few), (high, many) in zip(known, known[1:], strict=False):
+    for (low, few), (high, many) in itertools.pairwise(known):
         if x <= math.log(high):
             share = (x - math.log(low)) / (math.log(high) - math.log(low))
             return few + share * (many - few)
@@ -153,7 +154,7 @@ def _plain(parameters: float, vocabulary: int) -> tuple[int, int]:
         total = vocabulary * width + layers * 12 * width * width
         off = abs(math.log(total / parameters))
         aspect = abs(math.log(width / layers / wanted_aspect))
-        found.append((aspect + 10 * off, width, layers))
+        found.append((aspect + 3 * off, width, layers))
         if room <= 0:
             break
     _, width, layers = min(found)

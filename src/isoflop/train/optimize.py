@@ -108,7 +108,7 @@ class Optimizer:
                 torch._foreach_mul_(list(self.gradients.values()), self.rates.clip / norm)
             for group, height in self.heights:
                 group["lr"] = height * factor
-            self.muon.step()
+            self.muon.step()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self.adamw.step()
             self._publish()
         torch._foreach_zero_(list(self.gradients.values()))
@@ -134,7 +134,8 @@ class Optimizer:
         self._publish()
         for gradient in self.gradients.values():
             gradient.zero_()
-        self.muon.step()  # makes the moments, all zero
+        # steps on nothing make the moments
+        self.muon.step()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.adamw.step()
         for name, master in self.masters.items():
             master.copy_(weights[name])
@@ -155,7 +156,7 @@ class Optimizer:
 
 def _fused_rows(model: Transformer) -> dict[str, tuple[int, ...]]:
     """How many rows each part of a fused matrix has, by the matrix's name."""
-    rows = {}
+    rows: dict[str, tuple[int, ...]] = {}
     for name, module in model.named_modules():
         if isinstance(module, Attention):
             rows[f"{name}.qkv.weight"] = module.rows
@@ -170,7 +171,7 @@ def _parts(master: Tensor, rows: tuple[int, ...] | None) -> list[Tensor]:
     if rows is None:
         return [master]
     assert master.grad is not None
-    parts = list(master.split(rows))
-    for part, gradient in zip(parts, master.grad.split(rows), strict=True):
+    parts = list(torch.split(master, list(rows)))
+    for part, gradient in zip(parts, torch.split(master.grad, list(rows)), strict=True):
         part.grad = gradient
     return parts

@@ -68,7 +68,7 @@ class Recipe:
 
     @property
     def flops(self) -> float:
-        """FLOPs of all updates, as the plan counts them; the optimizer's own are left out."""
+        """FLOPs of all updates, every token meeting the head; the optimizer's own left out."""
         c = self.configuration
         return self.tokens * training_flops_per_token(c.architecture, c.context)
 
@@ -132,6 +132,7 @@ class Training:
         self.step = 0
         self.seconds = self.processor_seconds = 0.0
         self.joules: float | None = 0.0
+        self.flops = 0.0
         torch.manual_seed(recipe.seed)
         self._resume()
 
@@ -174,7 +175,7 @@ class Training:
         self.model.train()
         total = 0.0
         size = self.recipe.micro_batch
-        for some, wanted in zip(inputs.split(size), targets.split(size), strict=True):
+        for some, wanted in zip(torch.split(inputs, size), torch.split(targets, size), strict=True):
             loss = summed_loss(self.model, some, wanted) / counted
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self.optimizer.collect()
@@ -183,6 +184,7 @@ class Training:
         if not (math.isfinite(total) and math.isfinite(norm)):
             raise TrainingFailed(self._not_a_number(total, norm))
         self.step += 1
+        self.flops += update_flops(self.recipe, counted)
         return total, norm
 
     def evaluate(self, most_tokens: int | None = None) -> HeldOut:
@@ -221,6 +223,7 @@ class Training:
             "seconds": self.seconds,
             "processor_seconds": self.processor_seconds,
             "joules": self.joules,
+            "flops": self.flops,
             "recipe": asdict(self.recipe),
             "tokenizer_sha256": self.batches.shards.tokenizer_sha256,
             "torch": torch.__version__,
@@ -243,6 +246,7 @@ class Training:
             torch.set_rng_state(random)
             self.step, self.seconds = state["step"], state["seconds"]
             self.processor_seconds, self.joules = state["processor_seconds"], state["joules"]
+            self.flops = state["flops"]
             self.ledger.add("resume", step=self.step, seconds=self.seconds)
             return
 
@@ -278,6 +282,7 @@ class Training:
                 rate=r.rates.factor(self.step - 1, r.steps),
                 seconds=self.seconds,
                 processor_seconds=self.processor_seconds,
+                flops=self.flops,
             )
         if self.step % r.evaluate_steps == 0 and not last:
             measured = self.evaluate(most_tokens=64 * r.configuration.context)
@@ -291,6 +296,15 @@ class Training:
             f"{self.step}, epoch {self.batches.epoch(self.step)}. {kept}. Lower the learning rate "
             "(--rate), or look at these documents."
         )
+
+
+def update_flops(recipe: Recipe, counted: int) -> float:
+    """FLOPs of one update in which so many tokens meet the output head."""
+    c = recipe.configuration
+    tokens = recipe.batch * c.context
+    without_head = 6.0 * c.architecture.head_parameters
+    per_token = training_flops_per_token(c.architecture, c.context) - without_head
+    return tokens * per_token + counted * without_head
 
 
 def summed_loss(model: Transformer, inputs: Tensor, targets: Tensor) -> Tensor:

@@ -1,0 +1,472 @@
+"""From texts and a budget to a model: read, plan for this machine, train, and report."""
+
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from isoflop import catalog
+from isoflop.bill import Bill
+from isoflop.errors import DamagedCheckpoint, IsoflopError, UsageError
+from isoflop.lm import checkpoint
+from isoflop.lm.tokenizer import CHAT, END, Tokenizer, train_tokenizer
+from isoflop.lm.transformer import Configuration, Position
+from isoflop.plan.price import run_bill
+from isoflop.train import design
+from isoflop.train.corpus import HELD_OUT, Corpus, read_corpus
+from isoflop.train.ledger import Ledger
+from isoflop.train.optimize import Rates
+from isoflop.train.pretrain import HeldOut, Progress, Recipe, Training
+from isoflop.train.shards import Shards, pack
+from isoflop.train.trial import Dtype, Way, best_way
+
+PLAN, REPORT = "plan.json", "report.json"
+PASS_TOKENS = 4096  # of one forward pass: enough to fill matrix products, little memory
+# Processes need so much beside what is counted here: the libraries, and freed blocks.
+RESERVED_BYTES = 0.6e9
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asks for; None where the plan chooses.
+
+    Attributes:
+        seconds: Budget of time, for the training loop.
+        flops: Budget of FLOPs.
+        dollars: Budget of money, at the price of this machine.
+        tokens: To read, repetitions counted.
+        parameters: Of the model.
+        position: The position scheme.
+        vocabulary: Tokens of the tokenizer.
+        context: Tokens of a training sequence.
+        batch: Sequences of one update.
+        dtype: Of the computation.
+        threads: Of the processor.
+        seed: Of weights, order and dropout.
+        held_out: Share of the documents to measure on.
+        dropout: In training.
+        align: "document" for records, so that each is read from its beginning.
+        chat: Whether the tokenizer has a chat template.
+        shape: Layers, width, heads and hidden width, as given; empty for the plan's.
+        rates: Of learning.
+    """
+
+    seconds: float | None = None
+    flops: float | None = None
+    dollars: float | None = None
+    tokens: float | None = None
+    parameters: float | None = None
+    position: Position = "rope"
+    vocabulary: int | None = None
+    context: int | None = None
+    batch: int | None = None
+    dtype: Dtype | None = None
+    threads: int | None = None
+    seed: int = 0
+    held_out: float = HELD_OUT
+    dropout: float = 0.0
+    align: Literal["stream", "document"] = "stream"
+    chat: bool = False
+    shape: tuple[int, ...] = ()
+    rates: Rates = field(default_factory=Rates)
+
+    def __post_init__(self) -> None:
+        budgets = [self.seconds, self.flops, self.dollars, self.tokens]
+        if sum(value is not None for value in budgets) != 1:
+            raise UsageError(
+                "Give one budget: --minutes, --flops, --dollars or --tokens "
+                "(with --params, if the size is given too)."
+            )
+        if any(value is not None and not 0 < value < math.inf for value in budgets):
+            raise UsageError("A budget is a positive, finite amount.")
+        if self.shape and len(self.shape) not in (3, 4):
+            raise UsageError("--shape is LAYERS,WIDTH,HEADS or LAYERS,WIDTH,HEADS,HIDDEN.")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What will be done, and what it will take.
+
+    Attributes:
+        recipe: Of the training.
+        threads: It computes with.
+        way: The trial it stands on.
+        forecast: FLOPs, seconds, energy, money and carbon.
+        corpus: Counts of documents, duplicates and bytes.
+    """
+
+    recipe: Recipe
+    threads: int
+    way: Way
+    forecast: Bill
+    corpus: dict[str, Any]
+
+
+def train(
+    paths: Sequence[Path],
+    folder: Path,
+    wish: Wish,
+    *,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Train a model from scratch; the same call goes on where an earlier one was stopped.
+
+    Args:
+        paths: Texts, or anything else that can be read.
+        folder: Of the run: data, checkpoints, ledger, and the model at the end.
+        wish: Budget and options.
+        progress: Called with a stage, what is done of it, and its total.
+        tell: Called with a line on what was decided.
+
+    Returns:
+        The report, as report.json holds it.
+
+    Raises:
+        UsageError: If the budget or an option makes no sense, or the folder holds another run.
+        IsoflopError: If nothing can be read, or memory will not do.
+        TrainingFailed: If the loss is not a number.
+        KeyboardInterrupt: After saving.
+    """
+    if (folder / REPORT).is_file():
+        done: dict[str, Any] = json.loads((folder / REPORT).read_text())
+        if done["wish"] == _plain(wish, paths):
+            tell(f"{folder} is trained already; this is its report.")
+            return done
+    planned = _planned(paths, folder, wish, progress, tell)
+    torch.set_num_threads(planned.threads)
+    tokenizer = Tokenizer.load(folder / "tokenizer")
+    held_out = Shards.load(folder / "data" / "held-out", verify=False)
+    shards = Shards.load(folder / "data" / "train")
+    training = Training(planned.recipe, shards, held_out, tokenizer, folder)
+    if training.step:
+        tell(f"Going on at step {training.step:,} of {planned.recipe.steps:,}.")
+    try:
+        training.run(progress)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "allocate" in str(error):
+            raise IsoflopError(_too_large(planned.recipe)) from error
+        raise
+    quality = training.evaluate()
+    checkpoint.save(training.model, tokenizer, folder / "model", weights=training.optimizer.masters)
+    report = _report(planned, training, quality, _plain(wish, paths))
+    training.ledger.add("report", step=training.step, **{k: report[k] for k in SUMMARY})
+    _write(folder / REPORT, report)
+    return report
+
+
+SUMMARY = (
+    "perplexity", "bits_per_byte", "nats_per_token", "tokens", "tokens_per_second", "mfu",
+    "flops", "seconds", "processor_seconds", "forecast", "bill",
+)  # fmt: skip
+
+
+def _planned(
+    paths: Sequence[Path],
+    folder: Path,
+    wish: Wish,
+    progress: Progress | None,
+    tell: Callable[[str], None],
+) -> Planned:
+    """The plan of an earlier call, or a new one, written down."""
+    if (folder / PLAN).is_file():
+        return _earlier(folder, wish, paths)
+    folder.mkdir(parents=True, exist_ok=True)
+    tell("Reading the documents ...")
+    corpus = read_corpus(paths, held_out=wish.held_out)
+    count, held = corpus.documents
+    tell(
+        f"{count:,} documents to learn from, {held:,} held out, {corpus.text_bytes:,} bytes; "
+        f"{corpus.exact_duplicates:,} exact and {corpus.near_duplicates:,} near duplicates left "
+        f"out, {len(corpus.refusals):,} could not be read."
+    )
+    vocabulary = wish.vocabulary or _first_vocabulary(wish, corpus)
+    tell(f"Training a tokenizer of {vocabulary:,} tokens ...")
+    special = (END, *CHAT) if wish.chat else (END,)
+    tokenizer = train_tokenizer(
+        (document.text for document in corpus.training()), vocabulary, special=special
+    )
+    (folder / "tokenizer").mkdir(exist_ok=True)
+    tokenizer.save(folder / "tokenizer")
+    held_out = pack(corpus.held_out(), tokenizer, folder / "data" / "held-out")
+    shards = pack(corpus.training(), tokenizer, folder / "data" / "train")
+    planned = _decided(wish, shards, tokenizer, corpus)
+    c, r = planned.recipe.configuration, planned.recipe
+    tell(
+        f"{shards.tokens:,} tokens of {shards.bytes_per_token:.2f} bytes, {held_out.tokens:,} held "
+        f"out. Model: {design.parameters_of(c):,} parameters, {c.layers} layers of width "
+        f"{c.width}, position scheme {c.position}; {r.steps:,} steps of {r.batch} x {c.context} "
+        f"tokens ({r.tokens / shards.tokens:.2g} epochs) in {r.dtype} on {planned.threads} threads."
+    )
+    values = {
+        "wish": _plain(wish, paths),
+        "recipe": asdict(r),
+        "way": asdict(planned.way),
+        "threads": planned.threads,
+        "forecast": planned.forecast.as_dict(),
+        "corpus": planned.corpus,
+    }
+    Ledger(folder).add("plan", **values)
+    _write(folder / PLAN, values)
+    return planned
+
+
+def _earlier(folder: Path, wish: Wish, paths: Sequence[Path]) -> Planned:
+    try:
+        values = json.loads((folder / PLAN).read_text())
+        recipe, way = Recipe.read(values["recipe"]), Way(**values["way"])
+        figures = {name: values["forecast"][name] for name in ("flops", "seconds")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedCheckpoint(f"{folder / PLAN}: not a plan ({error}).") from error
+    if values["wish"] != _plain(wish, paths):
+        raise UsageError(
+            f"{folder} holds a run with other options or data: {_difference(values['wish'], wish)} "
+            "Name another folder (--out), or give the same options to go on."
+        )
+    return Planned(
+        recipe, values["threads"], way, _forecast(**figures, tokens=recipe.tokens), values["corpus"]
+    )
+
+
+def _difference(before: dict[str, Any], wish: Wish) -> str:
+    now = _plain(wish, [])
+    changed = [key for key in now if key != "paths" and now[key] != before.get(key)]
+    return f"{', '.join(changed) or 'the data'} changed."
+
+
+def _first_vocabulary(wish: Wish, corpus: Corpus) -> int:
+    """The vocabulary, before the tokenizer exists; from the size if given, else from a trial."""
+    if wish.parameters is not None:
+        return design.usual_vocabulary(wish.parameters)
+    if wish.flops is None and wish.seconds is None and wish.dollars is None:
+        return design.usual_vocabulary((wish.tokens or 0) / 20)  # Chinchilla's tokens a parameter
+    flops = wish.flops or 0.0
+    if wish.flops is None:
+        probe = design.configuration(1e6, position=wish.position, vocabulary=1024, context=256)
+        way = best_way(
+            probe, PASS_TOKENS // 256, dtype=wish.dtype, threads=wish.threads, seconds=0.5
+        )
+        flops = way.flops_per_second * _seconds(wish)
+    guess = design.size(flops, unique_tokens=corpus.text_bytes / 3)
+    return design.usual_vocabulary(guess.parameters)
+
+
+def _seconds(wish: Wish) -> float:
+    if wish.seconds is not None:
+        return wish.seconds
+    rate = catalog.this_machine().dollars_per_second
+    if not rate:
+        raise UsageError(
+            "A budget in dollars needs a price of this machine: set dollars_per_hour "
+            "(ISOFLOP_DOLLARS_PER_HOUR, or isoflop.toml)."
+        )
+    return (wish.dollars or 0.0) / rate
+
+
+def _decided(wish: Wish, shards: Shards, tokenizer: Tokenizer, corpus: Corpus) -> Planned:
+    """Size, batch and way of computing for this data on this machine."""
+    counted = _counted_share(shards)
+    parameters = wish.parameters
+    for _ in range(4):  # the rate depends on the size, the size on the rate
+        guess = parameters or 1e6
+        c = _configuration(wish, tokenizer, guess)
+        _refuse_short(shards, c.context)
+        micro = max(1, min(PASS_TOKENS // c.context, wish.batch or PASS_TOKENS))
+        flops_guess = wish.flops or 6 * guess * (wish.tokens or 20 * guess)
+        batch = wish.batch or design.usual_batch(flops_guess, c.context)
+        micro = math.gcd(micro, batch)
+        way = best_way(
+            c,
+            micro,
+            passes=max(1, batch // micro),
+            dtype=wish.dtype,
+            threads=wish.threads,
+            counted=counted,
+        )
+        if wish.parameters is not None or wish.shape or wish.tokens is not None:
+            break
+        flops = wish.flops or way.flops_per_second * _seconds(wish)
+        found = design.size(
+            flops,
+            unique_tokens=shards.tokens,
+            vocabulary=tokenizer.vocabulary,
+            context=wish.context,
+        ).parameters
+        if parameters is not None and abs(math.log(found / parameters)) < 0.2:
+            break
+        parameters = found
+    recipe = Recipe(c, 1, batch, micro, wish.seed, way.dtype, wish.align, wish.rates)
+    if wish.tokens is not None:
+        steps = wish.tokens / recipe.tokens
+    elif wish.flops is not None:
+        steps = wish.flops / recipe.flops
+    else:
+        steps = _seconds(wish) * way.tokens_per_second / recipe.tokens
+    recipe = replace(recipe, steps=max(1, round(steps)))
+    _refuse_memory(recipe)
+    seconds = recipe.tokens / way.tokens_per_second
+    forecast = _forecast(recipe.flops, seconds, recipe.tokens)
+    found_documents = {
+        "documents": corpus.documents[0],
+        "held_out_documents": corpus.documents[1],
+        "text_bytes": corpus.text_bytes,
+        "exact_duplicates": corpus.exact_duplicates,
+        "near_duplicates": corpus.near_duplicates,
+        "refused": [[refusal.id, refusal.reason] for refusal in corpus.refusals[:100]],
+        "tokens": shards.tokens,
+        "bytes_per_token": shards.bytes_per_token,
+    }
+    return Planned(recipe, way.threads, way, forecast, found_documents)
+
+
+def _configuration(wish: Wish, tokenizer: Tokenizer, parameters: float) -> Configuration:
+    context = wish.context or design.usual_context(parameters)
+    if not wish.shape:
+        return design.configuration(
+            parameters,
+            position=wish.position,
+            vocabulary=tokenizer.vocabulary,
+            context=context,
+            dropout=wish.dropout,
+        )
+    layers, width, heads, *rest = wish.shape
+    usual = 4 * width if wish.position != "rope" else round(8 / 3 * width / 16) * 16
+    return Configuration(
+        vocabulary=tokenizer.vocabulary,
+        width=width,
+        layers=layers,
+        heads=heads,
+        kv_heads=heads,
+        hidden=rest[0] if rest else usual,
+        context=context,
+        position=wish.position,
+        query_key_norm=wish.position == "rope",
+        dropout=wish.dropout,
+    )
+
+
+def _counted_share(shards: Shards) -> float:
+    if not shards.masked:
+        return 1.0
+    some = min(shards.tokens, 1 << 20)
+    return float(shards.counts(0, some).mean())
+
+
+def _refuse_short(shards: Shards, context: int) -> None:
+    if shards.tokens <= context:
+        raise IsoflopError(
+            f"The text is {shards.tokens:,} tokens, shorter than one context of {context:,}. "
+            "Give more text, or a shorter --context."
+        )
+
+
+def _refuse_memory(recipe: Recipe) -> None:
+    """Refuse what this machine's memory cannot hold, before it is tried."""
+    free = _free_bytes()
+    if free is not None and memory_bytes(recipe) > free:
+        raise IsoflopError(_too_large(recipe))
+
+
+def memory_bytes(recipe: Recipe) -> float:
+    """Memory a training takes, in bytes: weights, masters, gradients, moments, activations."""
+    from isoflop.plan.training_memory import layer_saved
+
+    c = recipe.configuration
+    value = 4 if recipe.dtype == "float32" else 2
+    copies = 16 if recipe.dtype == "float32" else 2 * value + 16
+    tokens = recipe.micro_batch * c.context
+    layer = layer_saved(c.architecture, bytes_per_value=value, dropout=c.dropout > 0)
+    kept = c.layers * (layer.split + layer.replicated) * tokens
+    logits = tokens * c.vocabulary * (value + 8)
+    return RESERVED_BYTES + copies * design.parameters_of(c) + kept + logits
+
+
+def _free_bytes() -> float | None:
+    """Memory that can be had without swapping; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found = next(line for line in lines if line.startswith("MemAvailable"))
+        return float(found.split()[1]) * 1024
+    except (OSError, StopIteration, ValueError, IndexError):
+        try:
+            return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        except (ValueError, OSError, AttributeError):
+            return None
+
+
+def _too_large(recipe: Recipe) -> str:
+    free = _free_bytes()
+    has = f", and {free / 1e9:.1f} GB are free" if free is not None else ""
+    c = recipe.configuration
+    return (
+        f"Training {design.parameters_of(c):,} parameters on {recipe.micro_batch} x {c.context} "
+        f"tokens at a time takes about {memory_bytes(recipe) / 1e9:.1f} GB{has}. Train a smaller "
+        "model (--params), a shorter --context, or close other programs."
+    )
+
+
+def _forecast(flops: float, seconds: float, tokens: float) -> Bill:
+    return run_bill(
+        catalog.this_machine(), seconds=seconds, flops=flops, prompt_tokens=tokens, basis="forecast"
+    )
+
+
+def _report(
+    planned: Planned, training: Training, quality: HeldOut, wish: dict[str, Any]
+) -> dict[str, Any]:
+    recipe, way = planned.recipe, planned.way
+    bill = run_bill(
+        catalog.this_machine(),
+        seconds=training.seconds,
+        flops=training.flops,
+        joules=training.joules,
+        prompt_tokens=recipe.tokens,
+    )
+    curve = [
+        {key: line[key] for key in ("step", "tokens", "loss", "seconds")}
+        for line in training.ledger.read()
+        if line["kind"] == "step"
+    ]
+    return {
+        "model": "model",
+        "parameters": design.parameters_of(recipe.configuration),
+        "configuration": asdict(recipe.configuration),
+        "position": recipe.configuration.position,
+        "perplexity": quality.perplexity,
+        "bits_per_byte": quality.bits_per_byte,
+        "nats_per_token": quality.nats_per_token,
+        "held_out": asdict(quality),
+        "tokens": recipe.tokens,
+        "steps": recipe.steps,
+        "tokens_per_second": recipe.tokens / training.seconds,
+        "processor_seconds": training.processor_seconds,
+        "mfu": training.flops / training.seconds / way.matmul_flops_per_second,
+        "matmul_flops_per_second": way.matmul_flops_per_second,
+        "dtype": recipe.dtype,
+        "threads": planned.threads,
+        "flops": training.flops,
+        "seconds": training.seconds,
+        "forecast": planned.forecast.as_dict(),
+        "bill": bill.as_dict(),
+        "corpus": planned.corpus,
+        "loss_curve": curve,
+        "wish": wish,
+    }
+
+
+def _plain(wish: Wish, paths: Sequence[Path]) -> dict[str, Any]:
+    """The wish as JSON gives it back, with the data it is about."""
+    values = {**asdict(wish), "paths": [str(path) for path in paths]}
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    fresh = path.with_suffix(".part")
+    fresh.write_text(json.dumps(values, indent=1) + "\n")
+    fresh.replace(path)
