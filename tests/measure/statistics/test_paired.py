@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 from isoflop.errors import UsageError
 from isoflop.measure.statistics.bootstrap import (
@@ -42,6 +42,56 @@ def test_mcnemar_of_the_airway_study() -> None:
     # Fagerland, Lydersen and Laake 2013, table 1 (1 against 7): exact 0.070, mid-p 0.039
     assert mcnemar(*outcomes(1, 7)) == pytest.approx(0.0703, abs=5e-5)
     assert mcnemar(*outcomes(1, 7), mid_p=True) == pytest.approx(0.0391, abs=5e-5)
+
+
+def test_mcnemar_of_the_consolidation_study() -> None:
+    # Cavo et al. 2012 (6 against 16) in Fagerland, Lydersen and Laake 2017, chapter 8
+    assert mcnemar(*outcomes(6, 16)) == pytest.approx(0.052479, abs=5e-7)
+    assert mcnemar(*outcomes(6, 16), mid_p=True) == pytest.approx(0.034690, abs=5e-7)
+
+
+def test_tangos_interval_of_the_consolidation_study() -> None:
+    # the same: -0.0621, from -0.1240 to -0.0054
+    found = difference(*outcomes(6, 16, both=59 + 80))
+    assert found.method == "score"
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (-0.0621, -0.1240, -0.0054), abs=5e-5
+    )
+
+
+@given(st.integers(0, 12), st.integers(0, 12), st.integers(1, 30), st.floats(0.5, 0.99))
+def test_tangos_ends_are_where_the_score_test_begins_to_reject(
+    won: int, lost: int, both: int, confidence: float
+) -> None:
+    n, z = won + lost + both, stats.norm.ppf(0.5 + confidence / 2)
+    found = difference(*outcomes(won, lost, both), confidence=confidence)
+
+    def score(d: float) -> float:
+        """The statistic with the constrained likelihood maximised numerically."""
+
+        def loss(q: float) -> float:  # q: only the second is right; q + d: only the first
+            shares = ((won, q + d), (lost, q), (both, 1 - 2 * q - d))
+            return -sum(k * math.log(max(p, 1e-300)) for k, p in shares if k)
+
+        ends = max(0.0, -d), (1 - d) / 2
+        q = optimize.minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-12})
+        q = min((q.x, *ends), key=loss)
+        return float((won - lost - n * d) / math.sqrt(n * (2 * q + d * (1 - d)) + 1e-300))
+
+    for end in (found.low, found.high):
+        if abs(end) < 0.999:
+            assert abs(score(end)) == pytest.approx(z, rel=1e-3)
+
+
+def test_where_hardly_anything_differs_the_interval_is_not_empty() -> None:
+    same = [0.5, 0.7, 1.0, 0.0] * 10
+    found = difference(same, same)
+    assert (found.value, found.method) == (0, "cr2-t+2")
+    assert found.high == pytest.approx(-found.low)
+    # two imaginary questions: sd sqrt(2 / 41) over 42, Student's quantile of 41 degrees
+    assert found.high == pytest.approx(2.0195 * math.sqrt(2 / 41 / 42), rel=1e-4)
+    clustered = difference([1, 0, 1, 1], [1, 0, 1, 1], clusters="aabb")
+    assert clustered.low < -0.2 < 0.2 < clustered.high
 
 
 @pytest.mark.parametrize(("a", "b"), [(0, 1), (5, 5), (40, 61), (3000, 3210)])
@@ -116,6 +166,7 @@ def test_the_difference_is_of_pairs(method: str) -> None:
     [
         (lambda: difference([], []), "first are empty"),
         (lambda: difference([1, 0], [1]), "second: 1 values for 2"),
+        (lambda: difference([0.5, 1], [0, 1], method="score"), "needs right or wrong"),
         (lambda: mcnemar([1, 0], [1]), "second: 1 values for 2"),
         (lambda: mcnemar([1, 2], [1, 0]), "first: 2 at place 1 is neither 1 nor 0"),
         (lambda: bootstrap([1, 0], resamples=1), "resamples=1"),
