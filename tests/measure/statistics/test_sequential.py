@@ -163,6 +163,15 @@ def test_a_beaten_way_is_stopped_by_the_leader_and_a_dearer_one_stops_nobody() -
     assert race.e_value("cheap") == 1
 
 
+def test_of_two_that_refute_each_other_the_one_ahead_runs_on() -> None:
+    race = Race({"a": ["b"], "b": ["a"]}, population=8, correction="none")
+    race.update({"a": 0.0, "b": 1.0})
+    for bettor in race._bettors.values():
+        bettor.peak = math.inf  # as when a wrong stop, of probability 0.05, meets a right one
+    (stop,) = race.update({"a": 0.0, "b": 0.0})
+    assert (stop.name, race.running) == ("a", ["b"])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -122,11 +122,16 @@ class Race:
         out = [
             self._record(name)
             for name, falls in zip(self._bettors, fallen, strict=False)
-            if falls and name in self.running and self._leader(name) is not None
+            if falls and self._is_behind(name)
         ]
         self.running = [name for name in self.running if name not in {stop.name for stop in out}]
         self.stops += out
         return out
+
+    def _is_behind(self, name: str) -> bool:
+        """Whether it runs and the leader is ahead now: so the last one or the first never stops."""
+        leader = self._leader(name) if name in self.running else None
+        return leader is not None and self._totals[leader] > self._totals[name]
 
     def _record(self, name: str) -> Stop:
         leader = self._leader(name)
