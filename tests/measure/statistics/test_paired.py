@@ -86,7 +86,7 @@ def test_tangos_ends_are_where_the_score_test_begins_to_reject(
 def test_where_hardly_anything_differs_the_interval_is_not_empty() -> None:
     same = [0.5, 0.7, 1.0, 0.0] * 10
     found = difference(same, same)
-    assert (found.value, found.method) == (0, "cr2-t+2")
+    assert (found.value, found.standard_error, found.method) == (0, 0, "cr2-t+2")
     assert found.high == pytest.approx(-found.low)
     # two imaginary questions: sd sqrt(2 / 41) over 42, Student's quantile of 41 degrees
     assert found.high == pytest.approx(2.0195 * math.sqrt(2 / 41 / 42), rel=1e-4)

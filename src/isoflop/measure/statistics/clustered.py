@@ -179,7 +179,7 @@ def _error(sums: Totals, correction: Correction) -> tuple[float, float]:
     count = sums.values.size
     if count < 2:
         raise UsageError("clusters: all questions share one, so nothing tells how much they vary.")
-    whole = sums.weights.sum()
+    whole = float(sums.weights.sum())
     share = sums.weights / whole  # h
     strays = sums.values - share * sums.values.sum()  # S
     if correction == "cr1":

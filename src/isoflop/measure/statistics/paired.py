@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -79,9 +80,12 @@ def difference(
         raise UsageError('method="score" needs right or wrong, without clusters and weights.')
     if method == "score" or (method == "auto" and plain and right_or_wrong):
         return _score(gaps, confidence)
+    found = mean(gaps, clusters=clusters, weights=weights, confidence=confidence).interval
     if np.count_nonzero(gaps) < FEW:
-        return _with_imaginary(gaps, clusters, weights, confidence)
-    return mean(gaps, clusters=clusters, weights=weights, confidence=confidence).interval
+        low, high = _with_imaginary(gaps, clusters, weights, confidence)
+        low, high = min(found.value, low), max(found.value, high)
+        return replace(found, low=low, high=high, method="cr2-t+2")
+    return found
 
 
 def differences(first: ArrayLike, second: ArrayLike) -> Floats:
@@ -161,7 +165,7 @@ def _with_imaginary(
     clusters: Sequence[Hashable] | None,
     weights: ArrayLike | None,
     confidence: float,
-) -> Interval:
+) -> tuple[float, float]:
     """Ends of the mean with two questions more, one won by each way, each a cluster."""
     weight = weighted(weights, gaps.size)
     last = int(groups(clusters, gaps.size).max())
@@ -172,6 +176,4 @@ def _with_imaginary(
         weights=np.append(weight, [weight.mean()] * 2),
         confidence=confidence,
     ).interval
-    value = float(weight @ gaps / weight.sum())
-    low, high = min(value, found.low), max(value, found.high)
-    return Interval(value, low, high, confidence, "cr2-t+2", found.standard_error)
+    return found.low, found.high
