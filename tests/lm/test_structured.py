@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,27 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import (
-    DynamicCache,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
     MptConfig,
     MptForCausalLM,
+    PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
 
 from isoflop.errors import UsageError
 from isoflop.lm.causal import CausalModel
-from isoflop.lm.groups import Store, fingerprint, read
+from isoflop.lm.generate import Request, generate
+from isoflop.lm.groups import Store, fingerprint, pack, read
+from isoflop.lm.huggingface import HuggingFaceModel
+from isoflop.lm.model import Message
 from isoflop.lm.own import OwnModel
-from isoflop.lm.structured import Groups, Scheme, pack, read_groups
-from isoflop.lm.tokenizer import Tokenizer, train_tokenizer
+from isoflop.lm.scoring import score_continuation
+from isoflop.lm.structured import Groups, Scheme, read_groups
+from isoflop.lm.tokenizer import END, Tokenizer, train_tokenizer
 from isoflop.lm.transformer import POSITIONS, Configuration, Position, Transformer
 
 TEXT = "the harbour of Wexcombe was dredged in 1932; three ferries and a coal barge use it. " * 3
@@ -58,63 +61,19 @@ def own_model(position: Position, *, seed: int = 0, context: int = 64) -> OwnMod
     return OwnModel.of(model, tokenizer())
 
 
-class Foreign:
-    """A network of transformers, with the tokenizer of our own models."""
-
-    def __init__(self, kind: str) -> None:
-        self.name = f"hf:{kind}"
-        torch.manual_seed(0)
-        self.model = NETWORKS[kind]().eval().requires_grad_(False)
-        for weight in self.model.parameters():
-            if weight.dim() > 1:
-                torch.nn.init.normal_(weight, std=0.25)
-        self.tokenizer = tokenizer()
-        self.context_tokens, self.vocabulary, self.end = 64, VOCABULARY, self.tokenizer.end
-        self.beginning, self.dtype = self.tokenizer.end, torch.float32
-        self.parameters = sum(weight.numel() for weight in self.model.parameters())
-
-    def encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return self.tokenizer.decode(ids)
-
-    def byte_lengths(self, ids: Sequence[int]) -> list[int]:
-        return self.tokenizer.byte_lengths(ids)
-
-    def forward_flops(self, tokens: int, past: int = 0) -> None:
-        return None
-
-    def new_cache(self, batch: int, most: int) -> DynamicCache:
-        return DynamicCache(config=self.model.config)
-
-    @torch.inference_mode()
-    def logits(
-        self,
-        tokens: Tensor,
-        *,
-        positions: Tensor | None = None,
-        bias: Tensor | None = None,
-        cache: Any = None,
-        last: bool = False,
-    ) -> Tensor:
-        if positions is not None:
-            positions = positions.expand(tokens.shape)
-        given = {} if isinstance(self.model, MptForCausalLM) else {"position_ids": positions}
-        if bias is not None:
-            given["attention_mask"] = bias
-        logits: Tensor = self.model(
-            tokens, cache=cache, use_cache=cache is not None, **given
-        ).logits
-        return logits[:, -1:] if last else logits
-
-
 @cache
-def foreign_model(kind: str) -> Foreign:
-    return Foreign(kind)
+def foreign_model(kind: str) -> HuggingFaceModel:
+    torch.manual_seed(0)
+    network = NETWORKS[kind]()
+    for weight in network.parameters():
+        if weight.dim() > 1:
+            torch.nn.init.normal_(weight, std=0.25)
+    ends = {"bos_token": END, "eos_token": END}
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer().inner, **ends)  # type: ignore[no-untyped-call]
+    return HuggingFaceModel.of(network, fast, f"hf:{kind}")
 
 
-VOCABULARY = tokenizer().vocabulary
+VOCABULARY, ONE = tokenizer().vocabulary, tokenizer().end
 SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
@@ -124,12 +83,22 @@ SIZES: dict[str, Any] = {
     "head_dim": 8,
     "intermediate_size": 48,
     "max_position_embeddings": 64,
+    "bos_token_id": ONE,
+    "eos_token_id": ONE,
 }
 NETWORKS: dict[str, Any] = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES)),
     "gpt2": lambda: GPT2LMHeadModel(
-        GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=3, n_head=4, n_positions=64)
+        GPT2Config(
+            vocab_size=VOCABULARY,
+            n_embd=32,
+            n_layer=3,
+            n_head=4,
+            n_positions=64,
+            bos_token_id=ONE,
+            eos_token_id=ONE,
+        )
     ),
     "mpt": lambda: MptForCausalLM(
         MptConfig(vocab_size=VOCABULARY, d_model=32, n_layers=3, n_heads=4, max_seq_len=256)
@@ -280,7 +249,7 @@ def test_new_texts_read_in_one_row_do_not_see_each_other(model: CausalModel) -> 
 
 def test_scores_are_sums_of_log_probabilities(model: CausalModel) -> None:
     groups = read_groups(model, [HARBOUR, FERRIES])
-    answered = groups.score(" and a", [" coal", " ferry boat"])
+    answered = groups.score_continuations(" and a", [" coal", " ferry boat"])
     for said, score in zip((" coal", " ferry boat"), answered.log_probabilities, strict=True):
         asked, told = groups.encode(" and a"), groups.encode(said)
         logged = groups.logits(torch.tensor([asked + told])).log_softmax(-1)[0]
@@ -355,17 +324,11 @@ def test_the_bill_counts_the_groups_once_and_as_cached_afterwards() -> None:
     lengths = [len(group.tokens) for group in groups.groups]
     assert groups.bill.prompt_tokens == sum(lengths)
     assert groups.bill.flops == sum(model.forward_flops(length) for length in lengths)
-    bill = groups.score(" and", [" a"]).bill
+    bill = groups.score_continuations(" and", [" a"]).bill
     new = len(model.encode(" and") + model.encode(" a")) - 1
     assert (bill.prompt_tokens, bill.cached_tokens) == (sum(lengths) + new, sum(lengths))
     assert bill.flops == model.forward_flops(new, past=sum(lengths))
     assert bill.basis_of("seconds") == "measured"
-
-
-def test_flops_are_unknown_where_the_model_does_not_know_them() -> None:
-    groups = read_groups(foreign_model("llama"), [HARBOUR, FERRIES])
-    assert groups.bill.flops is None
-    assert groups.score(" and", [" a"]).bill.flops is None
 
 
 def test_texts_are_packed_in_order_into_even_groups() -> None:
@@ -413,14 +376,42 @@ def test_what_cannot_be_read_is_refused() -> None:
     with pytest.raises(UsageError, match="Text 0 is"):
         pack(model, [HARBOUR], 3)
     with pytest.raises(UsageError, match="at least one token"):
-        read_groups(model, [COAL]).score("", [" a"])
+        read_groups(model, [COAL]).score_continuations("", [" a"])
 
 
 def test_a_model_that_counts_positions_by_column_is_refused_but_reads_plainly() -> None:
     model = foreign_model("mpt")
-    with pytest.raises(UsageError, match="does not heed the positions"):
+    with pytest.raises(UsageError, match="counts positions itself"):
         read_groups(model, [HARBOUR, COAL])
     plain = read_groups(model, [HARBOUR, COAL], scheme="plain").logits(ids(model))
     prompt = [model.beginning, *model.encode(HARBOUR), *model.encode(COAL)]
     whole = model.logits(torch.cat([torch.tensor([prompt]), ids(model)], dim=1))
     assert differ(whole[:, len(prompt) :], plain) < 1e-5
+
+
+def test_generating_after_groups_equals_generating_after_the_prompt(model: CausalModel) -> None:
+    prompt = [model.beginning or 0, *model.encode(HARBOUR), *model.encode(NEW)]
+    (whole,) = generate(model, [prompt], Request(8))
+    groups = read_groups(model, [HARBOUR] * 3)
+    made = groups.generate([Message("user", NEW)], most_tokens=8)
+    assert made.text == whole.text
+    assert made.cached_tokens == groups.tokens
+    assert made.prompt_tokens == groups.tokens + len(model.encode(NEW))
+
+
+def test_a_batch_of_unequal_prompts_writes_after_groups_what_each_would(
+    model: CausalModel,
+) -> None:
+    groups = read_groups(model, [HARBOUR, FERRIES])
+    prompts = [model.encode(text) for text in (NEW, " use", COAL)]
+    together = generate(groups, prompts, Request(6))
+    alone = [generate(groups, [prompt], Request(6, cached=False))[0] for prompt in prompts]
+    assert [each.text for each in together] == [each.text for each in alone]
+
+
+def test_a_text_is_scored_after_groups_as_after_the_prompt(model: CausalModel) -> None:
+    groups = read_groups(model, [HARBOUR] * 2)
+    whole = score_continuation(model, HARBOUR + NEW, " use it")
+    assert groups.score_continuation(NEW, " use it").log_probability == pytest.approx(
+        whole.log_probability, abs=1e-4
+    )

@@ -8,6 +8,7 @@ and kept as a safetensors file named by the hash of these.
 import hashlib
 import json
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -53,6 +54,37 @@ class Group:
         return sum(part.nbytes for pair in self.layers for part in pair)
 
 
+def pack(
+    model: CausalModel, texts: Sequence[str], most_tokens: int, *, separator: str = "\n\n"
+) -> list[list[int]]:
+    """Texts in order, joined into as few groups of about equal length as hold them.
+
+    Args:
+        model: Whose tokens are counted.
+        texts: None is cut.
+        most_tokens: Of a group, the beginning token not counted.
+        separator: Put after each text.
+
+    Raises:
+        UsageError: If a text alone is longer than a group.
+    """
+    encoded = [model.encode(text + separator) for text in texts]
+    for number, each in enumerate(encoded):
+        if len(each) > most_tokens:
+            raise UsageError(
+                f"Text {number} is {len(each):,} tokens, a group holds {most_tokens:,}. Cut it "
+                "into passages first."
+            )
+    whole = sum(map(len, encoded))
+    wanted = whole / max(1, math.ceil(whole / most_tokens))
+    packed: list[list[int]] = []
+    for each in encoded:
+        if not packed or len(packed[-1]) >= wanted or len(packed[-1]) + len(each) > most_tokens:
+            packed.append([])
+        packed[-1] += each
+    return packed
+
+
 def read(
     model: CausalModel, texts: Sequence[Sequence[int]], firsts: Sequence[int], reach: int
 ) -> list[Group]:
@@ -74,7 +106,9 @@ def read(
         for place, row in enumerate(rows):
             tokens[place, : len(texts[row])] = torch.tensor(texts[row])
         starts = torch.tensor([firsts[row] for row in rows])
-        positions = (starts[:, None] + torch.arange(longest)).clamp(max=reach - 1)
+        positions = None  # counted from 0 by the model itself
+        if starts.any():
+            positions = (starts[:, None] + torch.arange(longest)).clamp(max=reach - 1)
         cache = model.new_cache(len(rows), longest)
         model.logits(tokens, positions=positions, cache=cache, last=True)
         layers = held(cache, longest)
@@ -106,7 +140,8 @@ def held(cache: Any, tokens: int) -> Layers:
         pairs = zip(cache.keys, cache.values, strict=True)
         return [(keys[:, :, :tokens], values[:, :, :tokens]) for keys, values in pairs]
     layers: list[tuple[Any, Any]] = [
-        (getattr(layer, "keys", None), getattr(layer, "values", None)) for layer in cache.layers
+        (getattr(layer, "keys", None), getattr(layer, "values", None))
+        for layer in (cache.layers if cache is not None else [None])
     ]
     if any(keys is None or keys.shape[2] != tokens for keys, _ in layers):
         raise UsageError(

@@ -10,7 +10,7 @@ arXiv:2212.10947) are the same with two switches: first tokens at the same posit
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,8 @@ from isoflop.errors import UsageError, did_you_mean
 from isoflop.lm import groups as reading
 from isoflop.lm.causal import CausalModel
 from isoflop.lm.groups import Group, Store
+from isoflop.lm.local import LocalModel
+from isoflop.lm.model import Generated, Message, OnText
 from isoflop.lm.transformer import causal_bias
 
 Scheme = Literal["structured", "parallel", "plain"]
@@ -42,11 +44,11 @@ class GroupedCache:
     length: int = 0
 
 
-class Groups:
+class Groups(LocalModel):
     """A model that has read groups; a `CausalModel` whose every text comes after all of them.
 
-    So whatever scores or generates with a causal model does so after the groups. Positions and
-    biases given to `logits` are those of the new text alone.
+    So whatever scores or generates with a causal model does so after the groups, and it is a
+    `Model` and a `Scorer` too. Positions and biases given to `logits` are of the new text alone.
 
     Attributes:
         model: The one that read them.
@@ -104,13 +106,28 @@ class Groups:
         return self.inner.end
 
     @property
+    def ends(self) -> frozenset[int]:
+        """All tokens after which nothing more is written."""
+        return self.inner.ends
+
+    @property
     def dtype(self) -> torch.dtype:
         """Of its weights."""
         return self.inner.dtype
 
+    @property
+    def accepts_positions(self) -> bool:
+        """Whether new texts of several lengths can be read together."""
+        return self.inner.accepts_positions
+
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, nothing added."""
         return self.inner.encode(text)
+
+    def encode_messages(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a conversation, without the token that begins a text."""
+        ids = self.inner.encode_messages(messages)
+        return ids[1:] if ids[:1] == [self.inner.beginning] else ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids."""
@@ -130,6 +147,10 @@ class Groups:
         reading.extend(inner, self.groups, self._skip, batch)
         return GroupedCache(inner)
 
+    def keep_rows(self, cache: GroupedCache, rows: list[int]) -> GroupedCache:
+        """The cache with these rows of a batch, in this order."""
+        return GroupedCache(self.inner.keep_rows(cache.inner, rows), cache.length)
+
     def logits(
         self,
         tokens: Tensor,
@@ -143,13 +164,31 @@ class Groups:
         batch, count = tokens.shape
         if cache is None:
             cache = self.new_cache(batch, count)
-        if positions is None:
-            positions = torch.arange(cache.length, cache.length + count, device=tokens.device)
+        if positions is None and self.tokens != self.reach:  # else the model counts on itself
+            positions = torch.arange(cache.length, cache.length + count)
+        if positions is not None:
+            positions = positions + self.reach
         whole = self._bias(bias, count, cache.length)
         cache.length += count
         return self.inner.logits(
-            tokens, positions=positions + self.reach, bias=whole, cache=cache.inner, last=last
+            tokens, positions=positions, bias=whole, cache=cache.inner, last=last
         )
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        *,
+        most_tokens: int,
+        temperature: float = 0,
+        stop: Sequence[str] = (),
+        on_text: OnText | None = None,
+    ) -> Generated:
+        """The model's next turn after the groups, which are cached tokens of the prompt."""
+        made = super().generate(
+            messages, most_tokens=most_tokens, temperature=temperature, stop=stop, on_text=on_text
+        )
+        whole = (made.prompt_tokens or 0) + self.tokens
+        return replace(made, prompt_tokens=whole, cached_tokens=self.tokens)
 
     def logits_of(self, prompts: Sequence[Sequence[int]]) -> list[Tensor]:
         """Logits after each token of several new texts, each (T, V), in one pass.
@@ -166,7 +205,7 @@ class Groups:
         logits = self.logits(tokens, positions=positions, bias=bias)[0]
         return list(torch.split(logits, lengths))
 
-    def score(self, prompt: str, continuations: Sequence[str]) -> "Answered":
+    def score_continuations(self, prompt: str, continuations: Sequence[str]) -> "Answered":
         """Log-probability of each continuation of a prompt, in nats, in one pass.
 
         Raises:
@@ -258,37 +297,6 @@ def read_groups(
     return Groups(model, groups, scheme, reach, bill)
 
 
-def pack(
-    model: CausalModel, texts: Sequence[str], most_tokens: int, *, separator: str = "\n\n"
-) -> list[list[int]]:
-    """Texts in order, joined into as few groups of about equal length as hold them.
-
-    Args:
-        model: Whose tokens are counted.
-        texts: None is cut.
-        most_tokens: Of a group, the beginning token not counted.
-        separator: Put after each text.
-
-    Raises:
-        UsageError: If a text alone is longer than a group.
-    """
-    encoded = [model.encode(text + separator) for text in texts]
-    for number, each in enumerate(encoded):
-        if len(each) > most_tokens:
-            raise UsageError(
-                f"Text {number} is {len(each):,} tokens, a group holds {most_tokens:,}. Cut it "
-                "into passages first."
-            )
-    whole = sum(map(len, encoded))
-    wanted = whole / max(1, math.ceil(whole / most_tokens))
-    packed: list[list[int]] = []
-    for each in encoded:
-        if not packed or len(packed[-1]) >= wanted or len(packed[-1]) + len(each) > most_tokens:
-            packed.append([])
-        packed[-1] += each
-    return packed
-
-
 def _tokens(model: CausalModel, texts: Sequence[Text], scheme: Scheme) -> list[list[int]]:
     """Tokens of each group, the beginning token included."""
     ids = [model.encode(text) if isinstance(text, str) else list(text) for text in texts]
@@ -318,19 +326,21 @@ def _check_room(model: CausalModel, ids: Sequence[Sequence[int]], reach: int) ->
 def _check_support(model: CausalModel) -> None:
     """See on a few tokens whether two identical groups are one to this model.
 
-    Some architectures count positions by the column of the cache (BLOOM, MPT) or take no bias;
-    they would answer wrongly without a word.
+    An architecture that says it takes positions and a bias, but does not heed them, would answer
+    wrongly without a word.
     """
-    text, new = [id % model.vocabulary for id in (1, 2, 3, 5, 8)], [13 % model.vocabulary] * 2
-    try:
-        one, two = (
-            Groups(model, reading.read(model, [text] * m, [0] * m, 5), "structured", 5, Bill())
-            .logits_of([new])[0]
-            .float()
-            for m in (1, 2)
+    if not model.accepts_positions:
+        raise UsageError(
+            f"{model.name} counts positions itself, so it cannot read groups side by side. Use the "
+            "scheme 'plain', or a model with rotary or learned positions."
         )
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(f"{model.name} takes no positions or no bias ({error}).") from error
+    text, new = [id % model.vocabulary for id in (1, 2, 3, 5, 8)], [13 % model.vocabulary] * 2
+    one, two = (
+        Groups(model, reading.read(model, [text] * m, [0] * m, 5), "structured", 5, Bill())
+        .logits_of([new])[0]
+        .float()
+        for m in (1, 2)
+    )
     allowed = 1e-3 if model.dtype == torch.float32 else 3e-2  # of rounding, in standard deviations
     if not torch.allclose(one, two, rtol=0, atol=allowed * float(one.std())):
         raise UsageError(
