@@ -19,7 +19,7 @@ from isoflop.lm.tokenizer import (
 
 TEXT = (
     "The ferry leaves Wexcombe at six, and the ferry's horn is heard in Mill Lane.\n\n"
-    "It didn't rain in 1932; the bakery sold 1,250 buns — „ganz frisch“, sagte man.\n"
+    "    It  didn't rain in 1932; the bakery sold 1,250 buns — „ganz frisch“, sagte man.\n\n\n"
 ) * 20
 TOKENIZER = train_tokenizer([TEXT], 340)
 

@@ -141,14 +141,16 @@ def test_a_batch_that_processes_cannot_share_is_refused(shards: Shards) -> None:
 @pytest.mark.parametrize("batch", [1, 7])
 def test_evaluation_scores_every_token_once_in_order(shards: Shards, batch: int) -> None:
     scored: list[int] = []
-    text_bytes = 0
+    text_bytes = rows = 0
     for window in evaluation_windows(shards, TOKENIZER, batch=batch, context=8):
         assert window.inputs.shape == window.targets.shape
         scored += window.targets[window.targets != IGNORED].tolist()
         text_bytes += int(window.bytes.sum())
+        rows += len(window.inputs)
     stream = shards.read(0, shards.tokens).tolist()
     assert scored == [id for id in stream if id != TOKENIZER.end]
     assert text_bytes == shards.text_bytes
+    assert rows == sum(-(-characters // 8) for characters in range(1, 41))
 
 
 def test_evaluation_of_records_scores_the_answers_and_their_bytes(masked: Shards) -> None:

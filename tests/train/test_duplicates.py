@@ -1,10 +1,11 @@
 from itertools import pairwise
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from isoflop.train.corpus import from_documents, normalised
-from isoflop.train.duplicates import BLOCK_CHARACTERS, NEAR, Sketches, jaccard
+from isoflop.train.duplicates import BLOCK_CHARACTERS, MOST_COMPARED, NEAR, Sketches, overlap
 from isoflop.train.records import Segment, TrainingDocument
 
 
@@ -51,6 +52,31 @@ def test_the_texts_left_out_are_those_that_brute_force_leaves_out(texts: list[st
     assert near_duplicates(texts) == by_brute_force(texts)
 
 
+def test_a_text_like_one_that_is_gone_is_kept() -> None:
+    first = [f"w{i}" for i in range(100)]
+    second = [*first[:20], "x", *first[21:40], "x", *first[41:]]
+    third = [*second[:60], "y", *second[61:80], "y", *second[81:]]
+    assert near_duplicates([" ".join(words) for words in (first, second, third)]) == [1]
+
+
+def test_texts_of_one_pattern_are_compared_in_a_time_that_grows_with_their_number() -> None:
+    words = [f"w{i}" for i in range(60)]
+    texts = [
+        " ".join([*words[:20], f"a{i}", *words[20:40], f"b{i}", *words[40:]]) for i in range(500)
+    ]
+    read: list[int] = []
+    sketches = Sketches()
+    for one in texts:
+        sketches.add(one)
+
+    def text(number: int) -> str:
+        read.append(number)
+        return texts[number]
+
+    assert sketches.near_duplicates(text) == []
+    assert 500 <= len(read) <= 500 * MOST_COMPARED
+
+
 def test_of_many_copies_one_is_kept() -> None:
     texts = [" ".join(f"w{i}" for i in range(100)) + f" tail{copy}" for copy in range(200)]
     assert near_duplicates(texts) == list(range(1, 200))
@@ -61,7 +87,8 @@ def test_the_overlap_is_that_of_the_sets(left: list[str], right: list[str]) -> N
     a, b = " ".join(left), " ".join(right)
     sketches = Sketches()
     expected = len(grams(a) & grams(b)) / len(grams(a) | grams(b))
-    assert jaccard(sketches.grams(a), sketches.grams(b)) == expected
+    sets = [np.unique(sketches.grams(text)) for text in (a, b)]
+    assert overlap(*sets) == expected
 
 
 def test_a_long_text_read_in_blocks_has_the_grams_of_the_whole() -> None:

@@ -55,11 +55,12 @@ def test_the_mask_says_which_targets_count_and_the_end_belongs_to_the_document_b
     records = [
         TrainingDocument("a", (Segment("who", False), Segment("he"))),
         TrainingDocument("b", (Segment("town"), Segment("why", False))),
+        TrainingDocument("c", (Segment("of", False),)),
     ]
     shards = pack(records, TOKENIZER, tmp_path / "shards", shard_tokens=3)
-    lengths = [len(TOKENIZER.encode(text)) for text in ("who", "he", "town", "why")]
+    lengths = [len(TOKENIZER.encode(text)) for text in ("who", "he", "town", "why", "of")]
     expected = [False] + [False] * lengths[0] + [True] * lengths[1]
-    expected += [True] + [True] * lengths[2] + [False] * lengths[3]
+    expected += [True] + [True] * lengths[2] + [False] * (lengths[3] + 1 + lengths[4])
     assert Shards.load(tmp_path / "shards").counts(0, shards.tokens).tolist() == expected
 
 

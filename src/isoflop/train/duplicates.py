@@ -8,6 +8,7 @@ section 3.4) find the pairs worth comparing, and those are compared exactly, on 
 
 import hashlib
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +20,20 @@ BANDS, ROWS = 24, 5
 # Pairs that agree in fewer places are not compared: at 0.8 the standard deviation over 120 places
 # is 0.037, so this is five of them below.
 SLACK = 0.18
-# In a band, each document meets the first and the last so many that share it with them.
-NEIGHBOURS = 32
-
+# So that texts made after one pattern, alike and no duplicates, do not take the square of their
+# number: in a band each meets the first and the last so many before it, and of all it met it is
+# compared with the most alike.
+NEIGHBOURS = 16
+MOST_COMPARED = 16
+BLOCK_PAIRS = 1 << 12
 # Words of which the hash is remembered: some 150 MB.
 MOST_KNOWN = 1 << 20
 BLOCK_CHARACTERS = 1 << 20
 BLOCK_GRAMS = 1 << 9  # times 120 hash functions fits the cache of a processor
+MOST_HELD = 1 << 8  # sets of texts that are compared again and again
 
 Hashes = NDArray[np.uint64]
+Places = NDArray[np.int64]
 
 
 class Sketches:
@@ -62,11 +68,19 @@ class Sketches:
         Returns:
             Numbers of the texts to leave out, ascending.
         """
+        held: dict[int, Hashes] = {}
+
+        def grams(number: int) -> Hashes:
+            if number not in held:
+                if len(held) == MOST_HELD:
+                    held.clear()
+                held[number] = _distinct(self.grams(text(number)))
+            return held[number]
+
         gone: set[int] = set()
-        for later, earlier in self._pairs(threshold - SLACK):
-            if later in gone or earlier in gone:
-                continue
-            if jaccard(self.grams(text(later)), self.grams(text(earlier))) >= threshold:
+        for later, candidates in self._candidates(threshold - SLACK):
+            left = [earlier for earlier in candidates if earlier not in gone][:MOST_COMPARED]
+            if any(overlap(grams(later), grams(earlier)) >= threshold for earlier in left):
                 gone.add(later)
         return sorted(gone)
 
@@ -95,23 +109,24 @@ class Sketches:
             keys = _mixed(keys + column * factor)
         return keys
 
-    def _pairs(self, least: float) -> list[tuple[int, int]]:
-        """Pairs (later, earlier) that share a band and agree in a share `least` of places."""
+    def _candidates(self, least: float) -> Iterator[tuple[int, list[int]]]:
+        """For each text that has any, ascending: the earlier ones like it, the most alike first."""
         signatures = np.frombuffer(self.signatures, np.uint32).reshape(-1, BANDS * ROWS)
-        found: set[tuple[int, int]] = set()
+        # a number for each pair, of 28 bits, 7 and 28: later, places in which they differ, earlier
+        found = [np.zeros(0, np.int64)]
         for start in range(0, BANDS * ROWS, ROWS):
-            for members in _alike(self._keys(signatures[:, start : start + ROWS])):
-                for place in range(1, members.size):
-                    near = max(NEIGHBOURS, place - NEIGHBOURS)
-                    others = np.concatenate((members[:place][:NEIGHBOURS], members[near:place]))
-                    agree = (signatures[others] == signatures[members[place]]).mean(axis=1)
-                    found.update((int(members[place]), int(o)) for o in others[agree >= least])
-        return sorted(found)
+            for later, earlier in _neighbours(self._keys(signatures[:, start : start + ROWS])):
+                differ = (signatures[later] != signatures[earlier]).sum(axis=1)
+                pairs = later << 35 | differ << 28 | earlier
+                found.append(pairs[differ <= (1 - least) * BANDS * ROWS])
+        pairs = _distinct(np.concatenate(found).view(np.uint64)).view(np.int64)
+        edges = np.flatnonzero(np.diff(pairs >> 35, prepend=-1, append=-1))
+        for start, stop in pairwise(edges.tolist()):
+            yield int(pairs[start] >> 35), (pairs[start:stop] & (1 << 28) - 1).tolist()
 
 
-def jaccard(left: Hashes, right: Hashes) -> float:
-    """Share of the two sets' members that are in both."""
-    left, right = _distinct(left), _distinct(right)
+def overlap(left: Hashes, right: Hashes) -> float:
+    """Jaccard: the share of two sets' members that are in both; arrays without repetition."""
     both = np.intersect1d(left, right, assume_unique=True).size
     return both / (left.size + right.size - both)
 
@@ -119,7 +134,9 @@ def jaccard(left: Hashes, right: Hashes) -> float:
 def _distinct(hashes: Hashes) -> Hashes:
     """Without repetition; ten times as fast as numpy.unique, which hashes (numpy 2.4)."""
     hashes = np.sort(hashes)
-    return hashes[np.concatenate(([True], hashes[1:] != hashes[:-1]))]
+    first = np.ones(hashes.size, np.bool_)
+    first[1:] = hashes[1:] != hashes[:-1]
+    return hashes[first]
 
 
 def _blocks(text: str) -> Iterator[str]:
@@ -131,13 +148,19 @@ def _blocks(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _alike(keys: Hashes) -> Iterator[NDArray[np.int64]]:
-    """The places of each key that is there more than once, ascending."""
+def _neighbours(keys: Hashes) -> Iterator[tuple[Places, Places]]:
+    """Pairs (later, earlier) of places with the same key: each with the first and the last ones."""
     order = np.argsort(keys, kind="stable")
-    same = keys[order[1:]] == keys[order[:-1]]
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], same, [0]))))
-    for start, stop in edges.reshape(-1, 2):
-        yield order[start : stop + 1]
+    here = np.arange(order.size)
+    starts = np.flatnonzero(np.concatenate(([True], keys[order[1:]] != keys[order[:-1]])))
+    first = np.repeat(starts, np.diff(starts, append=order.size))  # of the same key: (keys,)
+    for step in range(NEIGHBOURS):
+        last, early = here - 1 - step, first + step
+        for other, met in ((last, last >= first), (early, early < here - NEIGHBOURS)):
+            (later,) = np.nonzero(met)
+            for start in range(0, later.size, BLOCK_PAIRS):
+                part = later[start : start + BLOCK_PAIRS]
+                yield order[part], order[other[part]]
 
 
 def _mixed(hashes: Hashes) -> Hashes:
