@@ -99,4 +99,8 @@ def identifier(row: Row) -> str:
 
 def first(row: Row, names: Iterable[str]) -> Any:
     """The value of the first of these fields that holds one; else None."""
-    return next((row[name] for name in names if row.get(name) not in (None, "")), None)
+    for name in names:
+        value = row.get(name)
+        if value is not None and value != "":
+            return value
+    return None

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from isoflop.errors import UnusableExam
 from isoflop.measure.exams.asking import spellings
@@ -53,20 +54,20 @@ def join(
         UnusableExam: If an output belongs to no question (or, when partial, all of them); the
             message says how many prompts match.
     """
-    places = _places(exam)
+    index = _index(exam)
     found: dict[int, list[Output]] = defaultdict(list)
     strangers: list[Output] = []
-    dealt: dict[tuple[int, ...], int] = defaultdict(int)
+    dealt: dict[int, int] = defaultdict(int)
     elsewhere = 0
     for output in outputs:
-        asked = _asked(places, output)
-        same = asked if any_id else _agreeing(places, output, asked)
+        asked = _asked(index, output)
+        same = asked if any_id else _agreeing(index, output, asked)
         if not same:
             elsewhere += bool(asked)
             strangers.append(output)
             continue
-        turn = dealt[same] if len(same) > 1 else 0
-        dealt[same] += 1
+        turn = dealt[same[0]] if len(same) > 1 else 0
+        dealt[same[0]] = turn + 1
         found[same[turn % len(same)]].append(output)
     matched = len(outputs) - len(strangers)
     if strangers and not (partial and matched):
@@ -76,31 +77,67 @@ def join(
     return Joined(answers, matched, len(strangers), len(exam.questions) - len(answers), by)
 
 
-Places = dict[bytes | str, tuple[int, ...]]
+Places = dict[bytes, list[int]]
 
 
-def _places(exam: Exam) -> Places:
-    """Where in the exam each prompt, and each published id, stands."""
-    places: dict[bytes | str, list[int]] = defaultdict(list)
-    for place, question in enumerate(exam.questions):
-        for id in {question.id, question.id.partition("/")[0]}:  # pair1 for pair1/forward
-            places[id].append(place)
-        for name in dict.fromkeys(map(key, spellings(question))):
+class _Index:
+    """Where in an exam each prompt and each published id stands.
+
+    Spellings other than a question's own text are only looked through once a prompt is not found,
+    because most recordings never need them.
+    """
+
+    def __init__(self, exam: Exam) -> None:
+        self.questions = exam.questions
+        self.by_text: Places = defaultdict(list)
+        self.by_id: dict[str, list[int]] = defaultdict(list)
+        self.by_spelling: Places = {}
+        for place, question in enumerate(exam.questions):
+            self.by_text[key(question.text)].append(place)
+            self.by_id[question.id].append(place)
+            claim, slash, _ = question.id.partition("/")
+            if slash:  # pair1 for pair1/forward
+                self.by_id[claim].append(place)
+
+    def asking(self, prompt: str) -> Sequence[int]:
+        """Questions that a prompt asks."""
+        for name in readings(prompt):
+            if name in self.by_text:
+                return self.by_text[name]
+        if not self.by_spelling:
+            self.by_spelling = _spelled(self.questions)
+        return next(
+            (self.by_spelling[name] for name in readings(prompt) if name in self.by_spelling), ()
+        )
+
+
+@lru_cache(maxsize=4)
+def _index(exam: Exam) -> _Index:
+    """Made once where many recordings answer one exam."""
+    return _Index(exam)
+
+
+def _spelled(questions: Sequence[Question]) -> Places:
+    places: Places = defaultdict(list)
+    for place, question in enumerate(questions):
+        for name in {key(text) for text in spellings(question)}:
             places[name].append(place)
-    return {name: tuple(found) for name, found in places.items()}
+    return dict(places)
 
 
-def _asked(places: Places, output: Output) -> tuple[int, ...]:
+def _asked(index: _Index, output: Output) -> Sequence[int]:
     """Questions that ask what the output was asked."""
     if output.prompt is None:
-        return places.get(output.id, ())
-    return next((found for name in readings(output.prompt) if (found := places.get(name))), ())
+        return index.by_id.get(output.id, ())
+    return index.asking(output.prompt)
 
 
-def _agreeing(places: Places, output: Output, asked: tuple[int, ...]) -> tuple[int, ...]:
+def _agreeing(index: _Index, output: Output, asked: Sequence[int]) -> Sequence[int]:
     """Those of them that the id names too, when it names any question at all."""
-    named = places.get(output.id) if output.id else None
-    return asked if named is None else tuple(place for place in asked if place in named)
+    named = index.by_id.get(output.id) if output.id else None
+    if named is None or named == asked:
+        return asked
+    return [place for place in asked if place in named]
 
 
 def _refusal(

@@ -152,7 +152,11 @@ def _predictions(lines: Iterable[Row]) -> Named:
 
 
 def _first(row: Row, names: Iterable[str]) -> Any:
-    return next((row[name] for name in names if row.get(name) is not None), None)
+    for name in names:
+        value = row.get(name)
+        if value is not None:  # an empty text is an answer
+            return value
+    return None
 
 
 def _text(value: object) -> str | None:
