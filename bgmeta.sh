@@ -1,3 +1,0 @@
-. /tmp/cat/env.sh; cd /tmp/cat
-for n in opt-66b falcon-180b qwen3.5-27b qwen3.5-35b-a3b qwen3.5-122b-a10b qwen3.5-397b-a17b deepseek-llm-67b phi-3.5-moe qwen3-coder-480b-a35b glm-4.5 glm-4.5-air kimi-k2 deepseek-v2 deepseek-v3.2 glm-5 mpt-30b mpt-125m mpt-350m mpt-760m mpt-1b mpt-3b mpt-13b mpt-70b bamba-9b nemotron-h-8b nemotron-h-56b nemotron-3-nano-30b-a3b granite-4.0-h-small falcon-h1-7b apertus-70b minimax-m2 minimax-text-01 mistral-nemo-12b olmo-3-7b yi-34b starcoder2-7b command-r7b gpt-oss-120b llama-4-scout llama-4-maverick qwen3-235b-a22b gemma-3-27b mixtral-8x22b lfm2-1.2b seed-oss-36b apertus-8b; do echo $n; done > names.txt
-META=1 timeout 900 $PY gen.py $(cat names.txt) > meta.txt 2>&1
