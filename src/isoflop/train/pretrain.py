@@ -105,7 +105,10 @@ class HeldOut:
 
 
 class Training:
-    """A training in a run folder; made anew, or resumed from the folder's newest checkpoint."""
+    """A training in a run folder; made anew, or resumed from the folder's newest checkpoint.
+
+    Anew it begins with random weights, or with those of `start`.
+    """
 
     def __init__(
         self,
@@ -114,6 +117,8 @@ class Training:
         held_out: Shards,
         tokenizer: Tokenizer,
         folder: Path,
+        *,
+        start: Transformer | None = None,
     ) -> None:
         if recipe.batch % recipe.micro_batch:
             raise UsageError(
@@ -127,6 +132,8 @@ class Training:
         )
         self.model = Transformer(c)
         self.model.initialise(recipe.seed)
+        if start is not None:
+            self.model.load_state_dict(start.state_dict())
         self.model.to(getattr(torch, recipe.dtype))
         self.optimizer = Optimizer(self.model, recipe.rates)
         self.step = 0
