@@ -47,6 +47,57 @@ class Rates:
         return min(1.0, rising, falling)
 
 
+# Five steps with these coefficients take singular values from 0.01 to 1 into 0.7 to 1.2: Jordan
+# et al. 2024, Muon, section on Newton-Schulz.
+NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS = (3.4445, -4.7750, 2.0315), 5
+
+
+def orthogonalised(matrix: Tensor, dtype: torch.dtype) -> Tensor:
+    """The matrix with its singular values near 1, by Newton-Schulz; same shape, float32.
+
+    `torch.optim.Muon` computes this in bfloat16 always, whose rounding makes of gradients that
+    differ in the last bit (other passes, other processes) updates that differ by percents.
+
+    Args:
+        matrix: (rows, columns).
+        dtype: To compute in.
+    """
+    a, b, c = NEWTON_SCHULZ
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = (matrix.mT if tall else matrix).to(dtype)
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        square = x @ x.mT
+        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).float()
+
+
+class Muon:
+    """Momentum whose updates are orthogonal matrices.
+
+    Attributes:
+        parameters: The matrices, float32.
+        momenta: Of each.
+        dtype: Of Newton-Schulz.
+    """
+
+    def __init__(self, parameters: list[Tensor], rates: Rates, dtype: torch.dtype) -> None:
+        self.parameters, self.rates, self.dtype = parameters, rates, dtype
+        self.momenta = [torch.zeros_like(p) for p in parameters]
+
+    def step(self, factor: float) -> None:
+        """Update the matrices by their gradients at this share of the learning rate."""
+        rate = self.rates.matrices * factor
+        for parameter, momentum in zip(self.parameters, self.momenta, strict=True):
+            gradient = parameter.grad
+            assert gradient is not None
+            momentum.lerp_(gradient, 1 - self.rates.momentum)
+            update = orthogonalised(gradient.lerp(momentum, self.rates.momentum), self.dtype)
+            rows, columns = parameter.shape
+            parameter.mul_(1 - rate * self.rates.weight_decay)
+            parameter.add_(update, alpha=-rate * max(1.0, rows / columns) ** 0.5)
+
+
 class Optimizer:
     """Updates a model of any floating-point type from float32 masters.
 
@@ -77,17 +128,12 @@ class Optimizer:
                 matrices += _parts(master, rows.get(name))
             else:
                 tables.append(master)
-        r = rates
-        self.muon = torch.optim.Muon(
-            matrices, lr=r.matrices, momentum=r.momentum, weight_decay=r.weight_decay
-        )
-        groups = [{"params": tables, "lr": r.tables}, {"params": vectors, "lr": r.vectors}]
+        self.muon = Muon(matrices, rates, model.embedding.weight.dtype)
+        groups = [{"params": tables, "lr": rates.tables}, {"params": vectors, "lr": rates.vectors}]
         self.adamw = torch.optim.AdamW(
             groups, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0, fused=True
         )
-        self.heights = [
-            (group, group["lr"]) for o in (self.muon, self.adamw) for group in o.param_groups
-        ]
+        self.heights = [(group, group["lr"]) for group in self.adamw.param_groups]
 
     def collect(self) -> None:
         """Add the model's gradients of one backward pass to the masters', and drop them."""
@@ -108,7 +154,7 @@ class Optimizer:
                 torch._foreach_mul_(list(self.gradients.values()), self.rates.clip / norm)
             for group, height in self.heights:
                 group["lr"] = height * factor
-            self.muon.step()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            self.muon.step(factor)
             self.adamw.step()
             self._publish()
         torch._foreach_zero_(list(self.gradients.values()))
@@ -121,7 +167,7 @@ class Optimizer:
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to go on, by name: the optimizers' moments; masters are the weights."""
-        return {name: tensor for name, _, _, tensor in self._moments()}
+        return dict(self._moments())
 
     def load(self, weights: dict[str, Tensor], state: dict[str, Tensor]) -> None:
         """Go on from masters and a `state`.
@@ -134,24 +180,22 @@ class Optimizer:
         self._publish()
         for gradient in self.gradients.values():
             gradient.zero_()
-        # steps on nothing make the moments
-        self.muon.step()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        self.adamw.step()
+        self.adamw.step()  # on nothing, makes the moments
         for name, master in self.masters.items():
             master.copy_(weights[name])
         self._publish()
-        for name, moments, key, tensor in list(self._moments()):
+        for name, tensor in self._moments():
             if name not in state or state[name].shape != tensor.shape:
                 raise DamagedCheckpoint(f"The optimizer's state has no tensor {name}.")
-            moments[key] = state[name].to(tensor.device, tensor.dtype).clone()
+            tensor.copy_(state[name])
 
-    def _moments(self) -> Iterator[tuple[str, dict[str, Tensor], str, Tensor]]:
-        for which, optimizer in (("muon", self.muon), ("adamw", self.adamw)):
-            parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            for number, parameter in enumerate(parameters):
-                moments = optimizer.state[parameter]
-                for key, tensor in moments.items():
-                    yield f"{which}.{number}.{key}", moments, key, tensor
+    def _moments(self) -> Iterator[tuple[str, Tensor]]:
+        for number, tensor in enumerate(self.muon.momenta):
+            yield f"muon.{number}", tensor
+        parameters = [p for group in self.adamw.param_groups for p in group["params"]]
+        for number, parameter in enumerate(parameters):
+            for key, tensor in self.adamw.state[parameter].items():
+                yield f"adamw.{number}.{key}", tensor
 
 
 def _fused_rows(model: Transformer) -> dict[str, tuple[int, ...]]:
