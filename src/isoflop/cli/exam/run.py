@@ -115,11 +115,10 @@ def _asked(
 ) -> Asked:
     from isoflop.lm.open import open_model
     from isoflop.measure.exams import rules
-    from isoflop.measure.exams.parsers import PARSERS
     from isoflop.measure.exams.running import Asked
 
     served = model.startswith("openai:")
-    writes = rule in PARSERS or (rule == rules.CONTRAST and served)
+    writes = rule in rules.READS_TEXT or (rule == rules.CONTRAST and served)
     need = "generate" if writes else "score_continuation"
     opened = open_model(model, needs=[need], base_url=base_url)
     price = _price_of_tokens(opened) if served else _price_of_machine(opened)

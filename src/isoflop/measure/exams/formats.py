@@ -152,7 +152,14 @@ def _answered(path: Path, questions: list[Question], answers: Path) -> list[Ques
 
 FORMATS: tuple[Format, ...] = (
     Format(
-        "samples of lm-evaluation-harness",
+        "choices weighed by lm-evaluation-harness",
+        lambda row: harness.is_sample(row) and bool(harness.choices(row)),
+        published.harness_samples,
+        "sum",
+        source="samples logged by lm-evaluation-harness",
+    ),
+    Format(
+        "texts written for lm-evaluation-harness",
         harness.is_sample,
         published.harness_samples,
         source="samples logged by lm-evaluation-harness",
@@ -193,7 +200,13 @@ FORMATS: tuple[Format, ...] = (
         "answer-is",
         source="BIG-Bench-Hard, github.com/suzgunmirac/BIG-Bench-Hard",
     ),
-    Format("SQuAD", lambda row: isinstance(row.get("data"), list), published.squad, source="SQuAD"),
+    Format(
+        "SQuAD",
+        lambda row: isinstance(row.get("data"), list),
+        published.squad,
+        "squad-exact",
+        source="a file in the form of SQuAD",
+    ),
     Format(
         "prompts with answers",
         lambda row: fields.first(row, fields.PROMPTS) is not None,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from isoflop.errors import UnusableExam, UsageError, did_you_mean
+from isoflop.measure.exams import spans
 from isoflop.measure.exams.exam import LETTERS
 from isoflop.measure.exams.outputs import Output
 from isoflop.measure.exams.parsers import PARSERS
@@ -17,8 +18,13 @@ LIKELIHOODS: dict[str, Weigh] = {
     "per-byte": lambda total, alone, choice: total / max(len(choice.encode()), 1),
     "pmi": lambda total, alone, choice: total - alone,
 }
+CREDITS: dict[str, Callable[[str, Sequence[str]], float]] = {
+    "squad-exact": spans.exact_match,
+    "squad-f1": spans.f1,
+}
 CONTRAST = "pair-contrast"
-RULES = (*PARSERS, *LIKELIHOODS, CONTRAST)
+RULES = (*PARSERS, *CREDITS, *LIKELIHOODS, CONTRAST)
+READS_TEXT = frozenset({*PARSERS, *CREDITS})
 
 
 def known(rule: str) -> str:
@@ -40,6 +46,8 @@ def answer(question: Question, output: Output, rule: str) -> str | None:
     Raises:
         UnusableExam: If the rule weighs likelihoods that were not recorded.
     """
+    if rule in CREDITS:
+        return output.text
     if rule in PARSERS:
         return None if output.text is None else PARSERS[rule](output.text, question)
     return likeliest(question, output, LIKELIHOODS[rule], rule)

@@ -11,7 +11,6 @@ from isoflop.errors import BudgetReached, UnusableExam
 from isoflop.lm.model import Message, Scored
 from isoflop.measure.exams import asking, rules, run_folder
 from isoflop.measure.exams.exam import Exam, is_yes_no
-from isoflop.measure.exams.parsers import PARSERS
 from isoflop.measure.exams.rows import Row
 from isoflop.questions import Question
 
@@ -49,7 +48,7 @@ class Asked:
     @property
     def kind(self) -> Kind:
         """What the rule needs of the model."""
-        if self.rule in PARSERS:
+        if self.rule in rules.READS_TEXT:
             return "text"
         if self.rule == rules.CONTRAST and hasattr(self.model, "complete"):  # an endpoint
             return "alternatives"

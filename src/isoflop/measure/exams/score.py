@@ -148,7 +148,7 @@ def _decided(joined: Joined, rule: str, policy: Policy) -> list[Graded]:
     graded = []
     for question, outputs in joined.answers:
         answers = tuple(rules.answer(question, output, rule) for output in outputs)
-        graded.append(Graded(question, answers, _credit(question, answers, policy)))
+        graded.append(Graded(question, answers, _credit(question, answers, policy, rule)))
     return graded
 
 
@@ -185,13 +185,17 @@ def _direction(forward: Output, backward: Output) -> str | None:
     return "A" if one > other else "B"
 
 
-def _credit(question: Question, answers: Sequence[str | None], policy: Policy) -> float | None:
-    credits = [_of_one(question, answer, policy) for answer in answers]
+def _credit(
+    question: Question, answers: Sequence[str | None], policy: Policy, rule: str = ""
+) -> float | None:
+    credits = [_of_one(question, answer, policy, rule) for answer in answers]
     counted = [credit for credit in credits if credit is not None]
     return sum(counted) / len(counted) if counted else None
 
 
-def _of_one(question: Question, answer: str | None, policy: Policy) -> float | None:
+def _of_one(question: Question, answer: str | None, policy: Policy, rule: str) -> float | None:
+    if answer is not None and rule in rules.CREDITS:
+        return rules.CREDITS[rule](answer, question.answers)
     if answer is not None:
         return float(answer in question.answers)
     if isinstance(policy, float):
