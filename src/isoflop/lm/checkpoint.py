@@ -22,6 +22,8 @@ from isoflop.lm.tokenizer import Tokenizer
 from isoflop.lm.transformer import Configuration, Transformer
 
 FORMAT = 1
+SHIPPED = ("prose", "reading")
+SHIPPED_FOLDER = Path(__file__).parent / "shipped"
 WEIGHTS = "model.safetensors"
 # ALiBi reads any length; a loader that checks max_seq_len shall not refuse it. Positions are exact
 # in bfloat16 so far.
@@ -90,9 +92,14 @@ def replace_folder(fresh: Path, folder: Path) -> None:
 def find(path: Path) -> Path:
     """The model folder meant by a path: itself, its `model`, or its newest checkpoint.
 
+    A name of `SHIPPED` means the model of that name that comes with isoflop, unless a folder of
+    that name is here.
+
     Raises:
         UsageError: If there is none.
     """
+    if str(path) in SHIPPED and not path.exists():
+        return SHIPPED_FOLDER / path
     steps = sorted((path / "checkpoints").glob("[0-9]*[0-9]"))
     for folder in (path, path / "model", *reversed(steps)):
         if (folder / "config.json").is_file():

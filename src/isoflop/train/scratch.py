@@ -176,6 +176,8 @@ def _planned(
     """The plan of an earlier call, or a new one, written down."""
     if (folder / PLAN).is_file():
         return _earlier(folder, wish, paths)
+    if wish.dollars is not None:
+        _seconds(wish)  # refused before anything is read
     folder.mkdir(parents=True, exist_ok=True)
     tell("Reading the documents ...")
     corpus = read_corpus(paths, held_out=wish.held_out)
@@ -280,6 +282,7 @@ def _decided(wish: Wish, shards: Shards, tokenizer: Tokenizer, corpus: Corpus) -
         flops_guess = wish.flops or 6 * guess * (wish.tokens or 20 * guess)
         batch = wish.batch or design.usual_batch(flops_guess, c.context)
         micro = math.gcd(micro, batch)
+        _refuse_memory(Recipe(c, 1, batch, micro, dtype=wish.dtype or "bfloat16"))
         way = best_way(
             c,
             micro,
