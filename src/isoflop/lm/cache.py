@@ -22,6 +22,7 @@ class KeyValueCache:
 
     def __init__(self, keys: Tensor, values: Tensor, length: int = 0) -> None:
         self.keys, self.values, self.length = keys, values, length
+        self._layers = list(zip(keys.unbind(), values.unbind(), strict=True))
 
     @classmethod
     def of(
@@ -62,9 +63,11 @@ class KeyValueCache:
         Raises:
             UsageError: If there is no room.
         """
-        stop = self.length + keys.shape[2]
+        count = keys.shape[2]
+        stop = self.length + count
         if stop > self.most:
             raise UsageError(f"{stop:,} tokens do not fit in a cache of {self.most:,}.")
-        self.keys[layer, :, :, self.length : stop] = keys
-        self.values[layer, :, :, self.length : stop] = values
-        return self.keys[layer, :, :, :stop], self.values[layer, :, :, :stop]
+        all_keys, all_values = self._layers[layer]
+        all_keys.narrow(2, self.length, count).copy_(keys)
+        all_values.narrow(2, self.length, count).copy_(values)
+        return all_keys.narrow(2, 0, stop), all_values.narrow(2, 0, stop)

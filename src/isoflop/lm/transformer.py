@@ -258,8 +258,8 @@ class Attention(nn.Module):
     def __init__(self, configuration: Configuration) -> None:
         super().__init__()
         c = self.configuration = configuration
-        self.rows = (c.heads * c.key_width, c.kv_heads * c.key_width, c.kv_heads * c.key_width)
-        self.qkv = nn.Linear(c.width, sum(self.rows), bias=False)
+        self.each = [c.heads, c.kv_heads]
+        self.qkv = nn.Linear(c.width, (c.heads + 2 * c.kv_heads) * c.key_width, bias=False)
         self.out = nn.Linear(c.heads * c.key_width, c.width, bias=False)
         self.query_norm = _norm(c, c.key_width) if c.query_key_norm else None
         self.key_norm = _norm(c, c.key_width) if c.query_key_norm else None
@@ -275,19 +275,19 @@ class Attention(nn.Module):
         """What attention adds, (B, T, W)."""
         c = self.configuration
         batch, tokens, _ = x.shape
-        projected = self.qkv(x).split(self.rows, dim=-1)
-        q, k, v = (part.view(batch, tokens, -1, c.key_width).transpose(1, 2) for part in projected)
+        each = self.qkv(x).view(batch, tokens, -1, c.key_width).transpose(1, 2)
+        qk, v = each.split([c.heads + c.kv_heads, c.kv_heads], dim=1)  # (B, H + Hkv, T, D)
         if self.query_norm is not None and self.key_norm is not None:
-            q, k = self.query_norm(q), self.key_norm(k)  # (B, H, T, D)
-        if c.position == "rope":
-            q, k = rotated(q, *where), rotated(k, *where)
-        elif c.position == "alibi":
+            q, k = qk.split(self.each, dim=1)
+            qk = torch.cat([self.query_norm(q), self.key_norm(k)], dim=1)
+        if c.position == "rope":  # once for both: a step of one token is mostly overhead
+            qk = rotated(qk, *where)
+        q, k = qk.split(self.each, dim=1)
+        if c.position == "alibi":
             q, k = _widened(q, where[0]), _widened(k, where[1])
         first = cache is None or cache.length == 0
         if cache is not None:
             k, v = cache.extended(layer, k, v)  # (B, Hkv, S, D)
-        if c.kv_heads < c.heads:
-            k, v = (part.repeat_interleave(c.heads // c.kv_heads, dim=1) for part in (k, v))
         y = attend(q, k, v, bias, causal=first and bias is None, scale=c.key_width**-0.5)
         added: Tensor = self.out(y.transpose(1, 2).reshape(batch, tokens, -1))
         return added
@@ -317,8 +317,15 @@ class FeedForward(nn.Module):
 def attend(
     q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, causal: bool, scale: float
 ) -> Tensor:
-    """Softmax attention, (B, H, T, D of the values); keys may be wider than values."""
-    narrower = q.shape[-1] - v.shape[-1]
+    """Softmax attention, (B, H, T, D of the values); keys may be wider than values.
+
+    Keys and values (B, Hkv, S, D) serve H / Hkv heads of queries each.
+    """
+    narrower, groups = q.shape[-1] - v.shape[-1], q.shape[1] // k.shape[1]
+    if (narrower or groups > 1) and q.shape[2] == 1 and q.dtype == torch.float32:
+        return _attend_one(q, k, v, bias, scale)
+    if groups > 1:
+        k, v = (part.repeat_interleave(groups, dim=1) for part in (k, v))
     if narrower:  # the fused kernels want one width
         v = functional.pad(v, (0, narrower))
     causal = causal and q.shape[2] > 1
@@ -326,6 +333,15 @@ def attend(
         q, k, v, attn_mask=bias, is_causal=causal, scale=scale
     )
     return y[..., : v.shape[-1] - narrower] if narrower else y
+
+
+def _attend_one(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    """The same for one query per row, where copying keys or values would cost more than this."""
+    batch, heads, _, width = q.shape
+    scores = (q * scale).reshape(batch, k.shape[1], -1, width) @ k.transpose(-1, -2)
+    if bias is not None:  # (B or 1, 1, 1, S)
+        scores += bias
+    return (scores.softmax(-1) @ v).reshape(batch, heads, 1, -1)
 
 
 def causal_bias(tokens: int, seen: int, device: torch.device | None = None) -> Tensor:
@@ -387,22 +403,24 @@ def _widened(x: Tensor, extra: Tensor) -> Tensor:
 def rotations(
     positions: Tensor, key_width: int, theta: float, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the rotary scheme, (1 or B, 1, T, D), angles repeated in both halves.
+    """Cosines and sines of the rotary scheme, (1 or B, 1, T, D).
+
+    Angles are repeated in both halves, and the sines of the first half are negative.
 
     Source:
         Su et al. 2021 (RoFormer), arXiv:2104.09864, in the half-split order of Llama.
     """
     pairs = torch.arange(0, key_width, 2, dtype=torch.float32, device=positions.device)
     angles = positions[..., None].float() * theta ** -(pairs / key_width)
-    angles = torch.cat([angles, angles], dim=-1)
     angles = angles[None, None] if angles.dim() == 2 else angles[:, None]
-    return angles.cos().to(dtype), angles.sin().to(dtype)
+    cosines, sines = angles.cos().to(dtype), angles.sin().to(dtype)
+    return torch.cat([cosines, cosines], dim=-1), torch.cat([-sines, sines], dim=-1)
 
 
 def rotated(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     """Queries or keys (B, H, T, D), turned by their positions."""
     one, two = x.chunk(2, dim=-1)
-    return x * cosines + torch.cat([-two, one], dim=-1) * sines
+    return x * cosines + torch.cat([two, one], dim=-1) * sines
 
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:
