@@ -32,7 +32,7 @@ from isoflop.lm.own import OwnModel
 from isoflop.lm.scoring import score_continuation
 from isoflop.lm.structured import Groups, Scheme, read_groups
 from isoflop.lm.tokenizer import END, Tokenizer, train_tokenizer
-from isoflop.lm.transformer import POSITIONS, Configuration, Position, Transformer
+from isoflop.lm.transformer import ALIBI_WIDTH, POSITIONS, Configuration, Position, Transformer
 
 TEXT = "the harbour of Wexcombe was dredged in 1932; three ferries and a coal barge use it. " * 3
 
@@ -214,12 +214,10 @@ def test_the_last_token_of_every_group_is_one_step_before_the_new_text() -> None
     groups = read_groups(model, [HARBOUR, FERRIES, COAL])
     ends = [group.first + len(group.tokens) for group in groups.groups]
     assert ends == [groups.reach] * 3
-    keys = [
-        group.layers[0][0][0, -1, model.model.configuration.key_width :] for group in groups.groups
-    ]
+    keys = [group.layers[0][0][0, -1, :ALIBI_WIDTH] for group in groups.groups]
     assert torch.equal(keys[0], keys[1])
     assert torch.equal(keys[0], keys[2])
-    assert float(keys[0][0] + keys[0][2]) == groups.reach - 1  # 128 a + b
+    assert float(keys[0][0] + keys[0][4]) == groups.reach - 1  # 128 a + b
 
 
 def test_reading_the_new_text_in_chunks_equals_reading_it_at_once(model: CausalModel) -> None:

@@ -157,7 +157,9 @@ def read_configuration(folder: Path) -> Configuration:
             f"{folder} holds a {config.get('model_type', 'foreign')} model that isoflop did not "
             f"train. Name it hf:{folder}."
         )
-    if ours.get("format", 0) > FORMAT:
+    if not isinstance(ours, dict) or not isinstance(ours.get("format"), int):
+        raise DamagedCheckpoint(f"{file}: not a configuration (no format). Copy the folder again.")
+    if ours["format"] > FORMAT:
         raise NewerCheckpoint(
             f"{folder} was written by a newer isoflop (format {ours['format']}, this one reads "
             f"{FORMAT}). Update isoflop."
@@ -165,7 +167,9 @@ def read_configuration(folder: Path) -> Configuration:
     try:
         return Configuration(**ours["configuration"])
     except (KeyError, TypeError) as error:
-        raise DamagedCheckpoint(f"{file}: not a configuration ({error}).") from error
+        raise DamagedCheckpoint(
+            f"{file}: not a configuration ({error}). Copy the folder again."
+        ) from error
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

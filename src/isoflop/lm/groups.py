@@ -25,7 +25,7 @@ from isoflop.errors import UsageError
 from isoflop.lm.cache import KeyValueCache
 from isoflop.lm.causal import CausalModel
 
-FORMAT = "isoflop group 1"
+FORMAT = "isoflop group 2"
 TOKENS_AT_ONCE = 4096  # read in one pass, padding included: bounds what activations take
 Layers = list[tuple[Tensor, Tensor]]
 

@@ -19,7 +19,7 @@ from isoflop.lm.cache import KeyValueCache
 
 Position = Literal["rope", "alibi", "sinusoidal", "learned", "none"]
 POSITIONS: tuple[Position, ...] = ("rope", "alibi", "sinusoidal", "learned", "none")
-# Extra key dimensions that carry ALiBi's bias; four are needed, kernels like multiples of eight.
+# Extra key dimensions that carry ALiBi's bias; kernels like multiples of eight.
 ALIBI_WIDTH = 8
 ALIBI_STEP = 128  # a position is 128 a + b, each exact in bfloat16 up to 32,768
 
@@ -284,7 +284,7 @@ class Attention(nn.Module):
             qk = rotated(qk, *where)
         q, k = qk.split(self.each, dim=1)
         if c.position == "alibi":
-            q, k = _widened(q, where[0]), _widened(k, where[1])
+            q, k = widened(q, where[0]), widened(k, where[1])
         first = cache is None or cache.length == 0
         if cache is not None:
             k, v = cache.extended(layer, k, v)  # (B, Hkv, S, D)
@@ -369,9 +369,11 @@ def alibi_dimensions(
 ) -> tuple[Tensor, Tensor]:
     """Extra query and key dimensions whose product, scaled as attention scales, is the bias.
 
-    The bias slope x (j - i) differs from slope x j by a constant of the query, which softmax does
-    not see. A key carries its position as 128 a + b, a query its slope x sqrt(key width) as two
-    numbers exact in bfloat16, so plain causal attention computes it and no mask is needed.
+    A position p is 128 a + b; a key carries both, a query its slope x sqrt(key width) as two
+    numbers exact in bfloat16 and, in float32, minus their products with its own position. The
+    latter are a constant of the query, which softmax does not see, but they keep sums small: the
+    bias is slope x (j - i), exact where it matters, rather than slope x j. In bfloat16 they would
+    be rounded and are left out; the fused kernels sum in float32.
 
     Args:
         positions: (T,) or (B, T).
@@ -380,24 +382,28 @@ def alibi_dimensions(
         dtype: Of attention.
 
     Returns:
-        Of the queries (1, H, 1, 8) and of the keys (1 or B, 1, T, 8).
+        Of the queries (1 or B, H, T, 8) and of the keys (1 or B, 1, T, 8).
     """
     slopes = alibi_slopes(heads).to(positions.device) * math.sqrt(key_width)
     high = slopes.bfloat16().double()
     low = (slopes - high).bfloat16().double() if dtype == torch.bfloat16 else slopes - high
-    none = torch.zeros_like(high)
-    queries = torch.stack([high, low, high, low, none, none, none, none], dim=-1)
+    positions = positions[None] if positions.dim() == 1 else positions
     coarse = positions // ALIBI_STEP * ALIBI_STEP
     fine = positions % ALIBI_STEP
-    none = torch.zeros_like(fine)
-    keys = torch.stack([coarse, coarse, fine, fine, none, none, none, none], dim=-1)
-    keys = keys[None] if keys.dim() == 2 else keys  # (1 or B, T, 8)
-    return queries.to(dtype)[None, :, None], keys.to(dtype)[:, None]
+    ones = torch.ones_like(fine)
+    keys = torch.stack([coarse, ones, coarse, ones, fine, ones, fine, ones], dim=-1)
+    parts = torch.stack([high, low, high, low], dim=-1)[:, None]  # (H, 1, 4)
+    own = torch.stack([coarse, coarse, fine, fine], dim=-1)[:, None]  # (B, 1, T, 4)
+    against = torch.zeros_like(own) if dtype == torch.bfloat16 else -own
+    queries = torch.stack([parts.expand(own.shape[0], -1, own.shape[2], -1), parts * against], -1)
+    return queries.flatten(-2).to(dtype), keys.to(dtype)[:, None]
 
 
-def _widened(x: Tensor, extra: Tensor) -> Tensor:
+def widened(x: Tensor, extra: Tensor) -> Tensor:
+    """Queries or keys (B, H, T, D) behind their extra dimensions, (B, H, T, 8 + D)."""
     batch, heads, tokens, _ = x.shape
-    return torch.cat([x, extra.expand(batch, heads, tokens, -1)], dim=-1)
+    # first, so that the large terms have cancelled before the others are added
+    return torch.cat([extra.expand(batch, heads, tokens, -1), x], dim=-1)
 
 
 def rotations(
