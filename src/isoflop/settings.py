@@ -34,6 +34,8 @@ KEYS: Mapping[str, Key] = {
     "encoder": Key(str, "minilm", "encoder of passages: minilm, hf:FOLDER or openai:NAME"),
     "model": Key(str, "extractive", "who answers: extractive or openai:NAME"),
     "base_url": Key(str, None, "address of an OpenAI-compatible server"),
+    "requests_per_minute": Key(float, None, "most that a served model is asked; no limit"),
+    "requests_at_once": Key(int, None, "most that a served model is asked at the same time"),
     "threads": Key(int, None, "processor threads; all cores by default"),
     "most_file_bytes": Key(int, 64 * 2**20, "larger files are named and skipped"),
     "machine": Key(str, None, "catalog entry of this machine; found out by default"),

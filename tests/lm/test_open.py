@@ -38,6 +38,17 @@ def test_a_served_model_is_opened_at_the_address_of_the_setting_or_the_argument(
         assert model.base_url == "http://localhost:8000/v1"
 
 
+def test_the_limits_of_a_server_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISOFLOP_BASE_URL", "http://localhost:11434/v1")
+    monkeypatch.setenv("ISOFLOP_REQUESTS_PER_MINUTE", "0")
+    with pytest.raises(UsageError, match=r"0\.0 requests a minute would ask nothing"):
+        open_model("openai:x")
+    monkeypatch.setenv("ISOFLOP_REQUESTS_PER_MINUTE", "30")
+    monkeypatch.setenv("ISOFLOP_REQUESTS_AT_ONCE", "-1")
+    with pytest.raises(UsageError, match="-1 at once would ask nothing"):
+        open_model("openai:x")
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -107,10 +107,10 @@ def _generated(
     from dataclasses import replace
 
     from isoflop.augment import cited
-    from isoflop.lm.endpoint import Endpoint
+    from isoflop.lm.open import open_model
 
     name = model.partition(":")[2]
     address = setting("base_url", base_url).value
-    with Endpoint(name, base_url=str(address) if address else None) as endpoint:
+    with open_model(model, base_url=base_url) as endpoint:
         answer = cited.answer(question, hits, endpoint, on_text=on_text)
     return replace(answer, bill=searched + endpoint_bill(answer.bill, catalog.price(name, address)))

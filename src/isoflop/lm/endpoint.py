@@ -16,7 +16,7 @@ from isoflop.lm.pace import Pace
 from isoflop.lm.probe import LONGER, SENTENCE, TWIN, Probe, fault, faults, found
 from isoflop.lm.refusals import cannot_score, refused_scoring
 from isoflop.lm.request import Request, ScoreRequest
-from isoflop.lm.wire import Reading, Refused, Reply
+from isoflop.lm.wire import MOST_BYTES, MOST_SCORED_BYTES, Reading, Refused, Reply
 
 __all__ = ["OPENAI", "Endpoint", "is_this_machine", "key_for"]
 
@@ -271,7 +271,8 @@ class Endpoint:
         self, request: Request, read: Sequence[str], most_added: int, on_text: OnText | None
     ) -> Generated:
         started = time.perf_counter()
-        reply = self._server.exchange(request, lambda: Reply(on_text), self.model)
+        most = MOST_BYTES if request.alternatives is None else MOST_SCORED_BYTES
+        reply = self._server.exchange(request, lambda: Reply(on_text, most), self.model)
         generated = reply.generated(time.perf_counter() - started, self.model)
         if request.alternatives is not None and generated.text and generated.scored is None:
             log.warning("%s gives no log-probabilities of what it writes", self.base_url)

@@ -31,6 +31,8 @@ def open_model(
             our own, "hf:PATH-or-repo" for a causal language model of Hugging Face.
         needs: Methods that will be called on it, such as "generate", "score" or "logits".
         base_url: Address of the server, for `openai:` only; the setting `base_url` by default.
+            The limits of such a server are the settings `requests_per_minute` and
+            `requests_at_once`.
         options: Passed on to what the scheme opens.
 
     Returns:
@@ -48,11 +50,19 @@ def open_model(
     if lacks and isinstance(opens, type):
         raise UsageError(_unable(name, scheme, lacks))
     if scheme == "openai":
-        address = setting("base_url", base_url).value
-        options["base_url"] = str(address) if address else None
+        options = {**_server(base_url), **options}
     elif base_url is not None:
         raise UsageError(f"{name} is on no server. Leave out --base-url, or name openai:NAME.")
     return opens(rest, **options)
+
+
+def _server(base_url: str | None) -> dict[str, Any]:
+    """Where a served model is, and how fast it may be asked, by the settings in force."""
+    return {
+        "base_url": setting("base_url", base_url).value or None,
+        "requests_per_minute": setting("requests_per_minute").value,
+        "at_once": setting("requests_at_once").value,
+    }
 
 
 def _unknown(name: str) -> str:

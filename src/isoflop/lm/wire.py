@@ -49,7 +49,11 @@ class Refused(Exception):
 class Reply:
     """An answer as it arrives."""
 
-    def __init__(self, on_text: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, on_text: Callable[[str], None] | None = None, most_bytes: int = MOST_BYTES
+    ) -> None:
+        """An empty answer; `on_text` is called with each piece as it arrives."""
+        self._most_bytes = most_bytes
         self.begun = False  # something was written, so something was paid
         self.finish_reason: str | None = None
         self._model = ""
@@ -73,7 +77,7 @@ class Reply:
             Garbled: If it is neither, or breaks off.
             Refused: If it holds an error object.
         """
-        first, rest = _opening(_bounded(chunks, MOST_BYTES))
+        first, rest = _opening(_bounded(chunks, self._most_bytes))
         if first.startswith((b"{", b"[")):
             self._take(b"".join(chain([first], rest)).decode("utf-8", "replace"))
             done = bool(self.begun or self.finish_reason)
