@@ -294,6 +294,30 @@ def test_many_threads_keep_to_the_limits_and_probe_once(server: Server, model: T
     assert server.most_inside <= 2
 
 
+def test_all_threads_wait_when_one_was_told_that_it_is_too_much(server: Server) -> None:
+    told, arrived = threading.Event(), []
+
+    def answer(to: Handler, body: Body) -> None:
+        arrived.append(time.perf_counter())
+        if len(arrived) == 1:
+            to.refuse(429, "slow down", Retry_After="0.5")
+            told.set()
+        else:
+            sglang(to, body)
+
+    with server.endpoint(sglang) as endpoint, ThreadPoolExecutor(2) as pool:
+        endpoint.probe()
+        server.answer = answer
+        first = pool.submit(endpoint.score, "The index is kept.")
+        assert told.wait(9)
+        time.sleep(0.1)
+        second = pool.submit(endpoint.score, "The bill is paid.")
+        assert first.result().tokens != second.result().tokens
+    assert [wait > 0.45 for wait in (arrived[1] - arrived[0], arrived[2] - arrived[0])] == [
+        True
+    ] * 2
+
+
 def test_what_it_writes_comes_with_log_probabilities_from_chats_and_completions(
     server: Server, model: TwoTokens
 ) -> None:
