@@ -188,7 +188,8 @@ def _nanogpt() -> ModuleType:
     if not file.is_file():
         raise SystemExit("Set NANOGPT to a checkout of karpathy/nanoGPT.")
     spec = importlib.util.spec_from_file_location("nanogpt_model", file)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules["nanogpt_model"] = module
     spec.loader.exec_module(module)
