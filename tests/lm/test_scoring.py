@@ -235,7 +235,7 @@ def test_a_slow_body_is_left_after_the_time_allowed(server: Server) -> None:
         to.send_header("Content-Length", "1000")
         to.end_headers()
         try:
-            for _ in range(40):
+            for _ in range(200):
                 to.wfile.write(b" ")
                 to.wfile.flush()
                 time.sleep(0.05)
@@ -249,7 +249,7 @@ def test_a_slow_body_is_left_after_the_time_allowed(server: Server) -> None:
         pytest.raises(EndpointError, match="in the time allowed"),
     ):
         endpoint.score("The index.")
-    assert time.perf_counter() - started < 1.5
+    assert time.perf_counter() - started < 5  # of ten
     assert len(server.bodies) == 1
 
 
