@@ -66,7 +66,7 @@ def compare_command(
     note_conventions(exams[0], scores)
     note(
         "Differences are paired; their interval heeds clusters. p is McNemar's, exact; Holm "
-        f"corrects it for {len(found)} comparisons. A true difference below 'detectable' would "
+        f"corrects it for {len(found)} comparison{'s' if len(found) > 1 else ''}. A true difference below 'detectable' would "
         "mostly go unseen."
     )
 
