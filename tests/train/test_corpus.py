@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from isoflop.errors import IsoflopError, UsageError
-from isoflop.train.corpus import Corpus, read_corpus
+from isoflop.train.corpus import PART_CHARACTERS, Corpus, read_corpus
 from isoflop.train.records import Segment
 
 
@@ -137,3 +137,59 @@ def test_one_unreadable_file_does_not_stop_the_others(documents: Path) -> None:
     corpus = read_corpus([documents])
     assert [refusal.id for refusal in corpus.refusals] == ["a.bin"]
     assert sum(corpus.documents) == 3
+
+
+def test_a_text_over_the_limit_is_read_in_parts_that_make_the_whole(tmp_path: Path) -> None:
+    text = "\n\n".join(f"Paragraph {number} has words." for number in range(320_000))
+    assert len(text) > 2 * PART_CHARACTERS
+    (tmp_path / "a.txt").write_text(text)
+    parts = list(read_corpus([tmp_path], held_out=0, near=None, most_bytes=1000).training())
+    assert [part.id for part in parts] == ["a.txt#1", "a.txt#2", "a.txt#3"]
+    assert "".join(part.text for part in parts) == text
+    assert all(part.text.startswith("Paragraph") for part in parts)
+    assert all(len(part.text) < 1.26 * PART_CHARACTERS for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(bytes(range(256)) * 8, "not text"), (b"caf\xe9 " * 400, "no UTF-8 from its part 1 on")],
+)
+def test_large_data_that_is_no_text_is_named(tmp_path: Path, data: bytes, reason: str) -> None:
+    (tmp_path / "a.txt").write_bytes(data)
+    with pytest.raises(IsoflopError, match=rf"a\.txt: is {reason}"):
+        read_corpus([tmp_path], most_bytes=1000)
+
+
+def test_a_conversation_says_which_special_tokens_it_needs(tmp_path: Path) -> None:
+    record = {"messages": [{"role": "user", "content": "a"}]}
+    assert read_corpus([lines(tmp_path / "a.jsonl", record)], held_out=0).special == {"<|user|>"}
+    assert read_corpus([lines(tmp_path / "b.jsonl", {"text": "a"})], held_out=0).special == set()
+
+
+@pytest.mark.parametrize("text", ["one line of words " * 50, "x" * 500, "é\n" * 300])
+def test_a_text_without_paragraphs_is_divided_all_the_same(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    corpus = read_corpus([tmp_path / "a.txt"])
+    (training,), (held_out,) = corpus.training(), corpus.held_out()
+    assert training.text + held_out.text == text
+    assert 0.02 <= len(held_out.text) / len(text) <= 0.08
+
+
+def test_an_only_record_cannot_be_held_out_and_the_message_says_what_to_do(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", {"prompt": "a", "completion": "b"})
+    with pytest.raises(IsoflopError, match="only document and cannot be divided"):
+        read_corpus([path])
+
+
+def test_a_lone_surrogate_in_a_record_becomes_a_replacement_character(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(r'{"text": "a\ud800b"}' + "\n")
+    (document,) = read_corpus([tmp_path / "a.jsonl"], held_out=0).training()
+    assert document.text == "a\ufffdb"
+
+
+def test_records_that_are_not_utf8_or_a_broken_archive_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "caf\xe9"}\n')
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b'{"text": "x"}\n' * 99)[:-12])
+    for name in ("a.jsonl", "b.jsonl.gz"):
+        with pytest.raises(IsoflopError, match=rf"{name} is not JSON lines in UTF-8"):
+            read_corpus([tmp_path / name])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isoflop.errors import DamagedCheckpoint, IsoflopError, NewerCheckpoint, UsageError
@@ -36,6 +36,7 @@ def test_documents_come_back_from_the_shards(tmp_path: Path) -> None:
     assert not list((tmp_path / "shards").glob("*.mask"))
 
 
+@settings(max_examples=30)
 @given(st.integers(1, 9), st.integers(0, 100), st.integers(0, 100))
 def test_reading_goes_around_the_end_of_the_stream(
     tmp_path_factory: pytest.TempPathFactory, shard_tokens: int, start: int, count: int

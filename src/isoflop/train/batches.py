@@ -98,26 +98,28 @@ class Batches:
         epoch = int(np.searchsorted(self._first_rows, row, "right")) - 1
         return epoch, row - self._first_rows[epoch]
 
-    def _random(self, epoch: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, epoch])
+    def _random(self, epoch: int) -> np.random.PCG64:
+        """Raw bits: numpy promises that they stay the same, and not that its permutations do."""
+        return np.random.PCG64([self.seed, epoch])
 
     def _windows(self, epoch: int) -> list[Tokens] | Tokens:
         """Spans (start, count) of an epoch's rows, one for each: shape (rows, 1, 2)."""
         random, tokens = self._random(epoch), self.shards.tokens
-        starts = random.permutation(tokens // self.context) * self.context + random.integers(tokens)
+        first = int(random.random_raw()) % tokens
+        starts = permutation(random, tokens // self.context) * self.context + first
         return np.stack((starts, np.full_like(starts, self.context)), axis=1)[:, None]
 
     def _documents(self, epoch: int) -> list[Tokens] | Tokens:
         """Spans (start, count) of an epoch's rows, one for each document of the row."""
         random = self._random(epoch)
-        order = random.permutation(self.shards.documents)
+        order = permutation(random, self.shards.documents)
         counts = np.minimum(np.diff(self.shards.starts)[order], self.context)
         spans = np.stack((self.shards.starts[:-1][order], counts), axis=1)
         rows: list[Tokens] = []
         for first in range(0, len(spans), PACKED_TOGETHER):
             some = spans[first : first + PACKED_TOGETHER]
             packed = best_fit(some[:, 1].tolist(), self.context)
-            rows += [some[packed[row]] for row in random.permutation(len(packed))]
+            rows += [some[packed[row]] for row in permutation(random, len(packed))]
         return rows
 
     def _fill(self, inputs: Tokens, targets: Tokens, spans: Tokens) -> None:
@@ -128,6 +130,11 @@ class Batches:
             inputs[place : place + count] = tokens[:-1]
             targets[place : place + count] = np.where(counts, tokens[1:], IGNORED)
             place += count
+
+
+def permutation(random: np.random.PCG64, count: int) -> Tokens:
+    """The numbers below `count` in a random order: shape (count,)."""
+    return np.argsort(random.random_raw(count), kind="stable")
 
 
 def best_fit(lengths: Sequence[int], room: int) -> list[list[int]]:

@@ -1,7 +1,7 @@
 """From files to training documents: read, without duplicates, some of them held out.
 
 Documents are kept in a temporary file, not in memory: of each, only its place and its signature
-stay. So a corpus needs under a thousand bytes of memory for each document, and disk for its text.
+stay. So a corpus needs about a kilobyte of memory for each document, and disk for its text.
 """
 
 import hashlib

@@ -189,7 +189,7 @@ def _planned(
     )
     vocabulary = wish.vocabulary or _first_vocabulary(wish, corpus)
     tell(f"Training a tokenizer of {vocabulary:,} tokens ...")
-    special = (END, *CHAT) if wish.chat else (END,)
+    special = (END, *CHAT) if wish.chat or corpus.special else (END,)
     tokenizer = train_tokenizer(
         (document.text for document in corpus.training()), vocabulary, special=special
     )
