@@ -203,7 +203,10 @@ def _fused_rows(model: Transformer) -> dict[str, tuple[int, ...]]:
     rows: dict[str, tuple[int, ...]] = {}
     for name, module in model.named_modules():
         if isinstance(module, Attention):
-            rows[f"{name}.qkv.weight"] = module.rows
+            c = module.configuration
+            rows[f"{name}.qkv.weight"] = tuple(
+                heads * c.key_width for heads in (c.heads, c.kv_heads, c.kv_heads)
+            )
         elif isinstance(module, FeedForward) and module.gated:
             half = module.up.weight.shape[0] // 2
             rows[f"{name}.up.weight"] = (half, half)
