@@ -1,0 +1,186 @@
+"""Accuracy of a many-label task as examples grow beyond one context, beside retrieved examples.
+
+    python -m benchmarks.structured
+
+An example is two words and a label: `w1 w2 label`. Each of 64 labels has a word of the first
+alphabet and one of the second, invented anew for every task, and each word of an example is
+another one in 15 of 100 cases. A model of 0.1 M parameters learns, on one core, to label from
+32 examples of tasks with fewer labels. Then it meets tasks of 64 labels with up to 32 contexts of
+examples: read as groups, or, for each question, the most similar examples retrieved and read
+before it, or all examples as one long text.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks import machine
+from benchmarks.learning import learn
+from isoflop.lm.own import OwnModel
+from isoflop.lm.structured import Scheme, read_groups
+from isoflop.lm.tokenizer import train_tokenizer
+from isoflop.lm.transformer import Configuration, Transformer
+
+WORDS, LABELS, NOISE = 24, 64, 0.15  # words of each alphabet
+SHOTS = 32  # examples in one context
+STEPS, BATCH = 1500, 16
+TASKS, QUESTIONS = 12, 50
+GROUPS = (1, 2, 4, 8, 16, 32)
+RETRIEVED = (1, 2, 4, 8, 16, 31)
+AMORTISED = 1000  # questions that reading the groups once is shared by
+SEED = 11
+FIRST_WORD, FIRST_LABEL = 1, 1 + 2 * WORDS  # token 0 begins a text
+VOCABULARY = FIRST_LABEL + LABELS
+
+
+@dataclass(frozen=True)
+class Task:
+    """Examples of one assignment of words to labels, as tokens (n, 3)."""
+
+    examples: Tensor
+    questions: Tensor
+
+
+def main() -> None:
+    """Train, measure, save and print."""
+    torch.set_num_threads(1)
+    model, training = trained()
+    draw = torch.Generator().manual_seed(SEED + 1)
+    tasks = [_task(draw) for _ in range(TASKS)]
+    result = {
+        "machine": machine.describe(("torch", "tokenizers", "numpy")),
+        "training": training,
+        "labels": LABELS,
+        "shots": SHOTS,
+        "tasks": TASKS,
+        "questions": QUESTIONS,
+        "amortised": AMORTISED,
+        "groups": [
+            grouped(model, tasks, count, scheme)
+            for scheme, counts in SCHEMES.items()
+            for count in counts
+        ],
+        "retrieved": [
+            retrieved(model, tasks, count, shots) for count in GROUPS for shots in RETRIEVED
+        ],
+    }
+    for row in result["groups"] + result["retrieved"]:
+        print(row)
+    print(machine.save("structured", result))
+
+
+SCHEMES: dict[Scheme, Sequence[int]] = {
+    "structured": GROUPS,
+    "parallel": GROUPS,
+    "plain": GROUPS,
+}
+
+
+def trained() -> tuple[OwnModel, dict[str, float]]:
+    """A model that has learned to label from examples before it."""
+    configuration = Configuration(
+        vocabulary=VOCABULARY,
+        width=64,
+        layers=2,
+        heads=4,
+        kv_heads=4,
+        hidden=128,
+        context=1 + 3 * SHOTS,
+    )
+    model = Transformer(configuration)
+    model.initialise(SEED)
+    draw = torch.Generator().manual_seed(SEED)
+
+    def loss(model: Transformer, step: int) -> Tensor:
+        few = 2 + int(torch.rand(1, generator=draw) ** 2 * 30)  # more often few labels than many
+        rows = torch.stack([_examples(few, SHOTS, draw) for _ in range(BATCH)])
+        begun = functional.pad(rows.flatten(1), (1, 0))  # (B, 1 + 3 n)
+        states = model.states(begun[:, :-1])[:, 2::3]  # at each second word
+        return functional.cross_entropy(model.logits(states).flatten(0, 1), rows[..., 2].flatten())
+
+    training = learn(model, loss, STEPS, "labels") | {
+        "parameters": sum(p.numel() for p in model.parameters())
+    }
+    return OwnModel.of(model, train_tokenizer(["none"], 257)), training
+
+
+def _examples(labels: int, count: int, draw: torch.Generator) -> Tensor:
+    """Examples (count, 3) of a new task."""
+    words = torch.randint(WORDS, (labels, 2), generator=draw)
+    names = torch.randperm(LABELS, generator=draw)[:labels]
+    which = torch.randint(labels, (count,), generator=draw)
+    said = words[which]
+    other = torch.randint(WORDS, said.shape, generator=draw)
+    said = torch.where(torch.rand(said.shape, generator=draw) < NOISE, other, said)
+    said = said + FIRST_WORD + torch.tensor([0, WORDS])
+    return torch.cat([said, FIRST_LABEL + names[which, None]], dim=1)
+
+
+def _task(draw: torch.Generator) -> Task:
+    rows = _examples(LABELS, max(GROUPS) * SHOTS + QUESTIONS, draw)
+    return Task(rows[:-QUESTIONS], rows[-QUESTIONS:])
+
+
+def grouped(model: OwnModel, tasks: list[Task], count: int, scheme: Scheme) -> dict[str, Any]:
+    """Accuracy and cost where so many contexts of examples were read once, as groups."""
+    right, seconds = [], []
+    for task in tasks:
+        texts = task.examples[: count * SHOTS].reshape(count, -1).tolist()
+        groups = read_groups(model, texts, scheme=scheme)
+        start = time.process_time()
+        logits = groups.logits_of(task.questions[:, :2].tolist())
+        seconds.append((time.process_time() - start) / QUESTIONS)
+        right.append(_right(torch.stack([each[-1] for each in logits]), task))
+    once = groups.bill.flops or 0.0
+    return {
+        "scheme": scheme,
+        "groups": count,
+        "examples": count * SHOTS,
+        "accuracy": statistics.fmean(right),
+        "standard_error": statistics.stdev(right) / len(right) ** 0.5,
+        "flops_once": once,
+        "flops_each": groups.forward_flops(2),
+        "processor_seconds_each": statistics.median(seconds),
+    }
+
+
+def retrieved(model: OwnModel, tasks: list[Task], count: int, shots: int) -> dict[str, Any]:
+    """Accuracy and cost where the most similar examples are read before each question.
+
+    Similar is who shares most words; of equals, the first. The most similar stand last.
+    """
+    right, seconds = [], []
+    for task in tasks:
+        pool = task.examples[: count * SHOTS]
+        shared = (pool[None, :, :2] == task.questions[:, None, :2]).sum(-1)  # (Q, n)
+        nearest = shared.sort(dim=1, descending=True, stable=True).indices[:, :shots].flip(1)
+        before = pool[nearest].flatten(1)  # (Q, 3 k)
+        rows = functional.pad(torch.cat([before, task.questions[:, :2]], dim=1), (1, 0))
+        start = time.process_time()
+        right.append(_right(model.logits(rows, last=True)[:, -1], task))
+        seconds.append((time.process_time() - start) / QUESTIONS)
+    return {
+        "examples": count * SHOTS,
+        "retrieved": shots,
+        "accuracy": statistics.fmean(right),
+        "standard_error": statistics.stdev(right) / len(right) ** 0.5,
+        "flops_each": model.forward_flops(3 * shots + 3),
+        "processor_seconds_each": statistics.median(seconds),
+    }
+
+
+def _right(logits: Tensor, task: Task) -> float:
+    """Share of the questions whose label is the most likely one."""
+    return float((logits.argmax(-1) == task.questions[:, 2]).float().mean())
+
+
+if __name__ == "__main__":
+    main()
