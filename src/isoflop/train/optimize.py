@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from isoflop.errors import DamagedCheckpoint
-from isoflop.lm.transformer import Attention, FeedForward, Transformer
+from isoflop.lm.transformer import Attention, FeedForward
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,63 +73,94 @@ def orthogonalised(matrix: Tensor, dtype: torch.dtype) -> Tensor:
     return (x.mT if tall else x).float()
 
 
-class Muon:
-    """Momentum whose updates are orthogonal matrices.
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A matrix that Muon updates, or this process's rows of it.
 
     Attributes:
-        parameters: The matrices, float32.
-        momenta: Of each.
-        dtype: Of Newton-Schulz.
+        name: Of the parameter.
+        master: Float32, with its gradient.
+        momentum: Of the same shape.
+        rows: Of the parts of a fused matrix, all rows together for a plain one.
     """
 
-    def __init__(self, parameters: list[Tensor], rates: Rates, dtype: torch.dtype) -> None:
-        self.parameters, self.rates, self.dtype = parameters, rates, dtype
-        self.momenta = [torch.zeros_like(p) for p in parameters]
+    name: str
+    master: Tensor
+    momentum: Tensor
+    rows: list[int]
 
-    def step(self, factor: float) -> None:
-        """Update the matrices by their gradients at this share of the learning rate."""
-        rate = self.rates.matrices * factor
-        for parameter, momentum in zip(self.parameters, self.momenta, strict=True):
-            gradient = parameter.grad
-            assert gradient is not None
-            momentum.lerp_(gradient, 1 - self.rates.momentum)
-            update = orthogonalised(gradient.lerp(momentum, self.rates.momentum), self.dtype)
-            rows, columns = parameter.shape
-            parameter.mul_(1 - rate * self.rates.weight_decay)
-            parameter.add_(update, alpha=-rate * max(1.0, rows / columns) ** 0.5)
+
+class Sharding(Protocol):
+    """How parameters are divided among processes."""
+
+    def local(self, parameter: Tensor) -> Tensor:
+        """This process's part of a parameter or its gradient."""
+
+    def whole(self, name: str, part: Tensor) -> Tensor:
+        """All processes' parts of the parameter of that name, or of something of its shape."""
+
+    def part(self, name: str, whole: Tensor) -> Tensor:
+        """This process's part of it."""
+
+    def total(self, value: Tensor) -> Tensor:
+        """The sum over processes."""
+
+
+class Alone:
+    """One process has everything; a `Sharding`."""
+
+    def local(self, parameter: Tensor) -> Tensor:
+        """The parameter."""
+        return parameter
+
+    def whole(self, name: str, part: Tensor) -> Tensor:
+        """The part."""
+        return part
+
+    def part(self, name: str, whole: Tensor) -> Tensor:
+        """The whole."""
+        return whole
+
+    def total(self, value: Tensor) -> Tensor:
+        """The value."""
+        return value
 
 
 class Optimizer:
     """Updates a model of any floating-point type from float32 masters.
 
     A float32 model is its own master; of a bfloat16 one the masters are kept here, and gradients
-    of several passes are added up in float32. Fused matrices (queries, keys and values; gate and
-    up) are orthogonalised part by part.
+    of several passes are added up in float32. Matrices of layers are Muon's, whose updates are
+    orthogonal; fused ones (queries, keys and values; gate and up) part by part. Tables and vectors
+    are AdamW's, and so are other models than ours as a whole.
 
     Source:
         Jordan et al. 2024, Muon; Liu et al. 2025, arXiv:2502.16982; Loshchilov and Hutter 2019,
         arXiv:1711.05101.
     """
 
-    def __init__(self, model: Transformer, rates: Rates) -> None:
+    def __init__(self, model: nn.Module, rates: Rates, sharding: Sharding | None = None) -> None:
         self.rates = rates
+        self.sharding = sharding or Alone()
         self.named = dict(model.named_parameters())
-        self.masters = {
-            name: p.detach() if p.dtype == torch.float32 else p.detach().float()
-            for name, p in self.named.items()
-        }
+        self.dtype = next(iter(self.named.values())).dtype
+        self.masters: dict[str, Tensor] = {}
+        for name, parameter in self.named.items():
+            local = self.sharding.local(parameter.detach())
+            self.masters[name] = local if local.dtype == torch.float32 else local.float()
         self.gradients = {name: torch.zeros_like(m) for name, m in self.masters.items()}
-        matrices, tables, vectors = [], [], []
+        self.matrices: list[Matrix] = []
+        self.others: dict[str, Tensor] = {}
         rows = _fused_rows(model)
         for name, master in self.masters.items():
             master.grad = self.gradients[name]
-            if master.dim() < 2:
-                vectors.append(master)
-            elif name.startswith("blocks."):
-                matrices += _parts(master, rows.get(name))
+            if master.dim() == 2 and name.startswith("blocks."):
+                parts = rows.get(name, [self.named[name].shape[0]])
+                self.matrices.append(Matrix(name, master, torch.zeros_like(master), parts))
             else:
-                tables.append(master)
-        self.muon = Muon(matrices, rates, model.embedding.weight.dtype)
+                self.others[name] = master
+        tables = [master for master in self.others.values() if master.dim() >= 2]
+        vectors = [master for master in self.others.values() if master.dim() < 2]
         groups = [{"params": tables, "lr": rates.tables}, {"params": vectors, "lr": rates.vectors}]
         self.adamw = torch.optim.AdamW(
             groups, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0, fused=True
@@ -139,7 +171,7 @@ class Optimizer:
         """Add the model's gradients of one backward pass to the masters', and drop them."""
         for name, parameter in self.named.items():
             if parameter.grad is not None:
-                self.gradients[name].add_(parameter.grad)
+                self.gradients[name].add_(self.sharding.local(parameter.grad))
                 parameter.grad = None
 
     def step(self, factor: float) -> float:
@@ -148,77 +180,87 @@ class Optimizer:
         Nothing is changed where the norm is not finite.
         """
         norms = torch._foreach_norm(list(self.gradients.values()))
-        norm = float(torch.linalg.vector_norm(torch.stack(norms)))
+        squared = self.sharding.total(torch.stack(norms).square().sum())
+        norm = float(squared.sqrt())
         if math.isfinite(norm):
             if norm > self.rates.clip:
                 torch._foreach_mul_(list(self.gradients.values()), self.rates.clip / norm)
             for group, height in self.heights:
                 group["lr"] = height * factor
-            self.muon.step(factor)
+            for matrix in self.matrices:
+                self._turn(matrix, self.rates.matrices * factor)
             self.adamw.step()
             self._publish()
         torch._foreach_zero_(list(self.gradients.values()))
         return norm
 
+    def _turn(self, matrix: Matrix, rate: float) -> None:
+        """Muon's update of one matrix."""
+        r, gradient = self.rates, self.gradients[matrix.name]
+        matrix.momentum.lerp_(gradient, 1 - r.momentum)
+        whole = self.sharding.whole(matrix.name, gradient.lerp(matrix.momentum, r.momentum))
+        columns = whole.shape[1]
+        pieces = [
+            orthogonalised(piece, self.dtype) * max(1.0, len(piece) / columns) ** 0.5
+            for piece in torch.split(whole, matrix.rows)
+        ]
+        update = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+        matrix.master.mul_(1 - rate * r.weight_decay)
+        matrix.master.add_(self.sharding.part(matrix.name, update), alpha=-rate)
+
     def _publish(self) -> None:
-        for name, master in self.masters.items():
-            if self.named[name].dtype != torch.float32:
+        if self.dtype != torch.float32:
+            for name, master in self.masters.items():
                 self.named[name].data.copy_(master)
 
+    def weights(self) -> dict[str, Tensor]:
+        """The masters, whole, by name."""
+        return {name: self.sharding.whole(name, m) for name, m in self.masters.items()}
+
     def state(self) -> dict[str, Tensor]:
-        """Everything needed to go on, by name: the optimizers' moments; masters are the weights."""
-        return dict(self._moments())
+        """Everything else needed to go on, whole, by name: the moments."""
+        return {
+            key: self.sharding.whole(name, tensor) if tensor.dim() else tensor
+            for key, name, tensor in self._moments()
+        }
 
     def load(self, weights: dict[str, Tensor], state: dict[str, Tensor]) -> None:
-        """Go on from masters and a `state`.
+        """Go on from masters and a `state`, both whole.
 
         Raises:
             DamagedCheckpoint: If a tensor is missing.
         """
-        for name, master in self.masters.items():
-            master.copy_(weights[name])
-        self._publish()
         for gradient in self.gradients.values():
             gradient.zero_()
         self.adamw.step()  # on nothing, makes the moments
         for name, master in self.masters.items():
-            master.copy_(weights[name])
+            master.copy_(self.sharding.part(name, weights[name]))
         self._publish()
-        for name, tensor in self._moments():
-            if name not in state or state[name].shape != tensor.shape:
-                raise DamagedCheckpoint(f"The optimizer's state has no tensor {name}.")
-            tensor.copy_(state[name])
+        for key, name, tensor in self._moments():
+            if key not in state:
+                raise DamagedCheckpoint(f"The optimizer's state has no tensor {key}.")
+            stored = state[key]
+            tensor.copy_(self.sharding.part(name, stored) if stored.dim() else stored)
 
-    def _moments(self) -> Iterator[tuple[str, Tensor]]:
-        for number, tensor in enumerate(self.muon.momenta):
-            yield f"muon.{number}", tensor
-        parameters = [p for group in self.adamw.param_groups for p in group["params"]]
-        for number, parameter in enumerate(parameters):
-            for key, tensor in self.adamw.state[parameter].items():
-                yield f"adamw.{number}.{key}", tensor
+    def _moments(self) -> Iterator[tuple[str, str, Tensor]]:
+        """Key, name of the parameter, and tensor of each moment."""
+        for matrix in self.matrices:
+            yield f"muon.{matrix.name}", matrix.name, matrix.momentum
+        for name, master in self.others.items():
+            for key, tensor in self.adamw.state[master].items():
+                yield f"adamw.{name}.{key}", name, tensor
 
 
-def _fused_rows(model: Transformer) -> dict[str, tuple[int, ...]]:
+def _fused_rows(model: nn.Module) -> dict[str, list[int]]:
     """How many rows each part of a fused matrix has, by the matrix's name."""
-    rows: dict[str, tuple[int, ...]] = {}
+    rows: dict[str, list[int]] = {}
     for name, module in model.named_modules():
         if isinstance(module, Attention):
             c = module.configuration
-            rows[f"{name}.qkv.weight"] = tuple(
+            rows[f"{name}.qkv.weight"] = [
                 heads * c.key_width for heads in (c.heads, c.kv_heads, c.kv_heads)
-            )
+            ]
         elif isinstance(module, FeedForward) and module.gated:
             half = module.up.weight.shape[0] // 2
-            rows[f"{name}.up.weight"] = (half, half)
+            rows[f"{name}.up.weight"] = [half, half]
     return rows
-
-
-def _parts(master: Tensor, rows: tuple[int, ...] | None) -> list[Tensor]:
-    """Views of a master and its gradient, one for each part."""
-    if rows is None:
-        return [master]
-    assert master.grad is not None
-    parts = list(torch.split(master, list(rows)))
-    for part, gradient in zip(parts, torch.split(master.grad, list(rows)), strict=True):
-        part.grad = gradient
-    return parts

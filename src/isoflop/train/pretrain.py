@@ -212,7 +212,7 @@ class Training:
         fresh = folder / f"{self.step:08d}.part"
         shutil.rmtree(fresh, ignore_errors=True)
         (fresh / "train").mkdir(parents=True)
-        masters = self.optimizer.masters
+        masters = self.optimizer.weights()
         checkpoint.write(self.model, self.tokenizer, fresh, weights=masters)
         tensors = {name: t.contiguous() for name, t in self.optimizer.state().items()}
         tensors["random"] = torch.get_rng_state()
