@@ -119,11 +119,15 @@ def test_recorded_probabilities_decide_101_of_108_pairs(published: Path) -> None
     assert len(got.graded) == 108
 
 
-def test_every_published_prompt_names_its_pair(published: Path) -> None:
-    lines = (published / "prompts.txt").read_text().splitlines()
-    asked = [line.split(",", 1) for line in lines if line.strip()]
-    keyed = causality.keyed((id, prompt) for id, prompt in asked)
-    assert len(keyed.questions) == 216
+@pytest.mark.parametrize(
+    ("name", "questions"), [("prompts.txt", 216), ("prompts_aug.csv", 216), ("prompts.csv", 108)]
+)
+def test_every_published_prompt_names_its_pair(published: Path, name: str, questions: int) -> None:
+    keyed = causality.keyed(causality.prompts_in(published / name))
+    assert len(keyed.questions) == questions
+    answers = {q.id: q.answers for q in causality.exam().questions}
+    answers |= {q.id: q.answers for q in causality.exam("choice").questions}
+    assert all(q.answers == answers[q.id] for q in keyed.questions)
 
 
 def test_a_recording_of_other_questions_is_refused(evaldata: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from isoflop.errors import UnusableExam
 from isoflop.measure.exams import spans
-from isoflop.measure.exams.formats import read
+from isoflop.measure.exams.formats import assembled, read, write
 from isoflop.measure.exams.recordings import recordings
 from isoflop.measure.exams.score import score
 from isoflop.questions import Question
@@ -268,3 +269,31 @@ def test_free_answers_are_compared_as_squads_own_program_does() -> None:
     assert spans.f1("the", [""]) == 1
     assert spans.f1("x", [""]) == 0
     assert spans.f1("x y", ["y z", "x y z"]) == pytest.approx(4 / 5)
+
+
+def test_an_exam_written_as_a_folder_is_read_back(tmp_path: Path) -> None:
+    asked = [
+        Question("x/forward", "Does a cause b?", (), ("yes",), "k", 0.5),
+        Question("x/backward", "Does b cause a?", (), ("no",), "k", 0.5),
+    ]
+    exam = replace(assembled("claims", asked, "yes-no-anywhere"), licence="CC0", source="us")
+    write(exam, tmp_path / "claims")
+    again = read(tmp_path / "claims")
+    assert again.questions == exam.questions
+    assert again.contrasts == exam.contrasts
+    assert (again.name, again.rule, again.licence, again.source) == (
+        "claims", "yes-no-anywhere", "CC0", "us",
+    )  # fmt: skip
+
+
+def test_a_folder_of_files_is_one_exam_in_parts(tmp_path: Path) -> None:
+    for name in ("left", "right"):
+        task = {"examples": [{"input": f"{name} or not?", "target": "Yes"}]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(task))
+    assert [q.id for q in read(tmp_path).questions] == ["left:#1", "right:#1"]
+    (tmp_path / "other.jsonl").write_text(json.dumps({"prompt": "1 + 1?", "answer": "2"}))
+    with pytest.raises(UnusableExam, match="different rules"):
+        read(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UnusableExam, match=r"neither items\.jsonl"):
+        read(tmp_path / "empty")

@@ -64,10 +64,10 @@ def compare_command(
         say(score_table(scores) + "\n")
         say(table(HEAD, [_row(one) for one in found]))
     note_conventions(exams[0], scores)
+    together = f"{len(found)} comparison{'s' if len(found) > 1 else ''}"
     note(
         "Differences are paired; their interval heeds clusters. p is McNemar's, exact; Holm "
-        f"corrects it for {len(found)} comparison{'s' if len(found) > 1 else ''}. A true difference below 'detectable' would "
-        "mostly go unseen."
+        f"corrects it for {together}. A true difference below 'detectable' would mostly go unseen."
     )
 
 

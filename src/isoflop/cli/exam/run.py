@@ -33,6 +33,11 @@ UNASKED = 0.10  # dollars that are spent without asking
 @UNPARSED
 @click.option("--answers", type=click.Path(path_type=Path), help="File with the keys of EXAM.")
 @AS_PUBLISHED
+@click.option(
+    "--prompts",
+    type=click.Path(path_type=Path),
+    help="Ask causality in the words of this published file of prompts.",
+)
 @click.option("--most-tokens", type=click.IntRange(min=1), help="Of one answer.")
 @click.option(
     "--at-once",
@@ -52,6 +57,7 @@ def run_command(
     unparsed: str,
     answers: Path | None,
     as_published: bool,
+    prompts: Path | None,
     most_tokens: int | None,
     at_once: int,
     budget: float | None,
@@ -64,13 +70,12 @@ def run_command(
     them.
     """
     from isoflop.measure.exams import rules, running
-    from isoflop.measure.exams.library import open_exam
     from isoflop.measure.exams.recordings import recordings
     from isoflop.measure.exams.run_folder import answered_in
     from isoflop.measure.exams.score import score
 
     policy = policy_of(unparsed)
-    opened = open_exam(exam, answers, as_published=as_published)
+    opened = _opened(exam, answers, prompts, as_published=as_published)
     rule = rules.known(rule or opened.rule)
     folder = into or Path(f"{Path(exam).stem}-{model.replace(':', '-').replace('/', '-')}")
     asked = _asked(exam, opened, model, base_url, rule, most_tokens, at_once)
@@ -102,6 +107,17 @@ def run_command(
     note_conventions(opened, [scored])
     note(f"answers: {folder}")
     note(f"bill: {bill_line(bill)}")
+
+
+def _opened(name: str, answers: Path | None, prompts: Path | None, *, as_published: bool) -> Exam:
+    from isoflop.measure.exams import causality
+    from isoflop.measure.exams.library import open_exam
+
+    if prompts is None:
+        return open_exam(name, answers, as_published=as_published)
+    if name != "causality":
+        raise UsageError("--prompts are other words for the causality exam; name that.")
+    return causality.keyed(causality.prompts_in(prompts))
 
 
 def _asked(

@@ -16,11 +16,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 from isoflop.errors import UnusableExam
+from isoflop.measure.exams import fields
 from isoflop.measure.exams.exam import Exam, contrasts_of
 from isoflop.measure.exams.options import Options, options_in
+from isoflop.measure.exams.rows import rows
 from isoflop.questions import Question
 
 Form = Literal["yes-no", "choice"]
@@ -102,6 +105,19 @@ def keyed(prompts: Iterable[tuple[str, str]]) -> Exam:
             "effect, so none of these answers belongs to this exam."
         )
     return _exam(tuple(found.values()))
+
+
+def prompts_in(path: Path) -> list[tuple[str, str]]:
+    """Ids and prompts of a published file: a table, JSON lines, or lines `pair0001, prompt`.
+
+    Raises:
+        UnusableExam: If the file cannot be read.
+    """
+    if path.suffix == ".txt":
+        lines = path.read_text(encoding="utf-8").splitlines()
+        asked = (line.partition(",") for line in lines if line.strip())
+        return [(id, prompt.strip()) for id, _, prompt in asked]
+    return [(fields.identifier(row), fields.prompt(row)) for row in rows(path)]
 
 
 def _exam(questions: tuple[Question, ...]) -> Exam:

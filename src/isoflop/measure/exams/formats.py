@@ -4,10 +4,11 @@ Each reader turns the rows of one format, recognised by the names of its fields,
 Which formats there are is the table at the end.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from isoflop.measure.exams import fields, harness, parsers, published
 from isoflop.measure.exams.exam import Exam, contrasts_of, is_yes_no
 from isoflop.measure.exams.rows import Row, rows
 from isoflop.questions import Question
+
+ITEMS, ABOUT = "items.jsonl", "exam.json"
+SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".gz")
 
 _TAGGED = re.compile(r"<answer>", re.IGNORECASE)
 
@@ -33,10 +37,11 @@ class Format:
 
 
 def read(path: Path, answers: Path | None = None, *, as_published: bool = False) -> Exam:
-    """The exam in a file.
+    """The exam in a file or folder.
 
     Args:
-        path: JSON, JSON lines or CSV in one of `FORMATS`.
+        path: JSON, JSON lines or CSV in one of `FORMATS`; or a folder with `items.jsonl` and,
+            about them, `exam.json`; or a folder of files that are parts of one exam.
         answers: A second file with the answers, when the questions come without.
         as_published: Instead of refusing them, number repeated ids, keep contradictory keys and
             leave out questions without an answer.
@@ -44,6 +49,64 @@ def read(path: Path, answers: Path | None = None, *, as_published: bool = False)
     Raises:
         UnusableExam: If the file cannot be read, is no exam that is known, or cannot be scored.
     """
+    if path.is_dir():
+        return _folder(path, answers, as_published=as_published)
+    form, questions = _file(path)
+    if answers is not None:
+        questions = _answered(path, questions, answers)
+    return assembled(
+        path.stem, questions, form.rule, form.licence, form.source, as_published=as_published
+    )
+
+
+def _folder(path: Path, answers: Path | None, *, as_published: bool) -> Exam:
+    """Items with what is known about them, or the parts of an exam with their names in the ids."""
+    items, about = path / ITEMS, path / ABOUT
+    if items.is_file():
+        known = next(rows(about)) if about.is_file() else {}
+        exam = read(items, answers, as_published=as_published)
+        return replace(
+            exam,
+            name=str(known.get("name") or path.name),
+            rule=str(known.get("rule") or exam.rule),
+            licence=str(known.get("licence") or exam.licence),
+            source=str(known.get("source") or exam.source),
+        )
+    parts = [(file, *_file(file)) for file in sorted(path.iterdir()) if file.suffix in SUFFIXES]
+    if not parts:
+        raise UnusableExam(f"{path} holds neither {ITEMS} nor files of questions.")
+    rules = {form.rule or _rule(questions) for _, form, questions in parts}
+    if len(rules) > 1 or answers is not None:
+        raise UnusableExam(
+            f"The files in {path} are decided by different rules ({', '.join(sorted(rules))}) or "
+            "their answers are elsewhere. Score them one by one."
+        )
+    whole = [
+        replace(question, id=f"{file.stem}:{question.id}")
+        for file, _, questions in parts
+        for question in _numbered(questions)
+    ]
+    form = parts[0][1]
+    return assembled(
+        path.name, whole, rules.pop(), form.licence, form.source, as_published=as_published
+    )
+
+
+def write(exam: Exam, folder: Path) -> None:
+    """Write an exam as a folder that `read` gives back."""
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {"name": exam.name, "rule": exam.rule, "licence": exam.licence, "source": exam.source}
+    (folder / ABOUT).write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    with (folder / ITEMS).open("w", encoding="utf-8") as lines:
+        for question in exam.questions:
+            item = {
+                "prompt" if name == "text" else name: value
+                for name, value in asdict(question).items()
+            }
+            lines.write(json.dumps(item, ensure_ascii=False) + "\n")
+
+
+def _file(path: Path) -> tuple[Format, list[Question]]:
     found = rows(path)
     first = next(found)
     form = next((form for form in FORMATS if form.recognises(first)), None)
@@ -53,12 +116,7 @@ def read(path: Path, answers: Path | None = None, *, as_published: bool = False)
             f"Known: {', '.join(form.name for form in FORMATS)}. Or write JSON lines with 'id', "
             "'prompt', 'choices' and 'answers'."
         )
-    questions = list(form.read(chain([first], found)))
-    if answers is not None:
-        questions = _answered(path, questions, answers)
-    return assembled(
-        path.stem, questions, form.rule, form.licence, form.source, as_published=as_published
-    )
+    return form, list(form.read(chain([first], found)))
 
 
 def assembled(
