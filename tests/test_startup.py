@@ -60,6 +60,8 @@ def modules(*arguments: str) -> set[str]:
         ("catalog", "architectures", "llama-3.1-8b"),
         ("world", "--help"),
         ("perplexity", "--help"),
+        ("compress", "--help"),
+        ("decompress", "--help"),
         ("ask", "--help"),
         ("search", "--help"),
         ("index", "--help"),

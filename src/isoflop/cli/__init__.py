@@ -15,6 +15,8 @@ COMMANDS = {
     "index": ("isoflop.cli.index:index", "Build or update an index of documents."),
     "search": ("isoflop.cli.search:search", "Ranked passages; TREC runs for evaluation."),
     "perplexity": ("isoflop.cli.perplexity:perplexity", "How well a model predicts texts."),
+    "compress": ("isoflop.cli.compress:compress", "Make a text small by a model's predictions."),
+    "decompress": ("isoflop.cli.decompress:decompress", "Get a compressed text back."),
     "exam": ("isoflop.cli.exam:exam", "Ask, score and compare: numbers that can be trusted."),
     "plan": ("isoflop.cli.plan:plan", "What it costs, before it is spent."),
     "catalog": (

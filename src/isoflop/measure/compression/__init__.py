@@ -1,0 +1,1 @@
+"""Lossless compression of text by a language model's own predictions."""
