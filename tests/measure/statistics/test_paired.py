@@ -177,3 +177,20 @@ def test_what_cannot_be_compared_is_refused(call: object, message: str) -> None:
     assert callable(call)
     with pytest.raises(UsageError, match=message):
         call()
+
+
+@pytest.mark.parametrize("kind", ["alone", "uneven clusters"])
+def test_of_2000_simulated_comparisons_93_to_97_in_100_cover_the_truth(kind: str) -> None:
+    random, runs, covered = np.random.default_rng(11), 2000, 0
+    limits = stats.norm.ppf([0.25, 0.30])  # accuracies of 0.75 and 0.70
+    for _ in range(runs):
+        sizes = np.full(150, 1) if kind == "alone" else random.geometric(0.1, 20)
+        clusters = np.repeat(np.arange(sizes.size), sizes)
+        shared = random.normal(size=(sizes.size, 2))[clusters] * 0.5**0.5  # by one way alone
+        ease = random.normal(size=(clusters.size, 1)) * 0.3**0.5
+        quality = ease + shared + random.normal(size=(clusters.size, 2)) * 0.2**0.5
+        first, second = (quality > limits).T
+        given = None if kind == "alone" else clusters.tolist()
+        found = difference(first, second, clusters=given)
+        covered += found.low <= 0.05 <= found.high
+    assert 0.93 <= covered / runs <= 0.97
