@@ -25,12 +25,17 @@ COMMANDS = {
     ),
     "world": ("isoflop.cli.world:world", "Invented worlds whose answers are known, as files."),
     "train": ("isoflop.cli.train:train", "Train a language model of your own, within a budget."),
+    "generate": ("isoflop.cli.generate:generate", "What a model writes after a prompt."),
     "models": ("isoflop.cli.models:models", "Model files: which are known, which are here."),
     "doctor": ("isoflop.cli.doctor:doctor", "What works on this machine."),
     "config": ("isoflop.cli.config:config", "Settings in force and where they come from."),
 }
 INTERRUPTED = 130
-EXTRAS = {"altair": "plot", "vl_convert": "plot", "scipy": "fit"}  # of the rest: search
+EXTRAS = {  # of the rest: search
+    "altair": "plot", "vl_convert": "plot", "scipy": "fit", "constriction": "measure",
+    "torch": "train", "safetensors": "train", "llguidance": "train",
+    "transformers": "hf", "peft": "hf",
+}  # fmt: skip
 
 
 @click.group(

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+import tokenizers
 import torch
 from llguidance import LLMatcher, LLTokenizer
 from torch import Tensor
 
 from isoflop.errors import IsoflopError, UsageError
+from isoflop.lm.causal import CausalModel
 
 
 class Constraint:
@@ -90,12 +92,14 @@ class Following:
             raise IsoflopError(f"{self._said} cannot be followed: {self._matcher.get_error()}")
 
 
-def tokenizer_of(description: str, vocabulary: int, end: int | None) -> LLTokenizer:
-    """The vocabulary as llguidance reads it; it takes about a second for 100,000 tokens.
+def tokenizer_of(model: CausalModel) -> LLTokenizer:
+    """A model's vocabulary as llguidance reads it; it takes a second for 100,000 tokens.
 
-    Args:
-        description: The `tokenizers` library's JSON.
-        vocabulary: Width of the logits.
-        end: The token that ends a text.
+    Raises:
+        UsageError: If the model has no tokenizer of the `tokenizers` library, or no end token.
     """
-    return LLTokenizer(description, n_vocab=vocabulary, eos_token=end)
+    tokenizer = getattr(model, "tokenizer", None)
+    inner = getattr(tokenizer, "inner", None) or getattr(tokenizer, "backend_tokenizer", None)
+    if not isinstance(inner, tokenizers.Tokenizer) or not model.ends:
+        raise UsageError(f"{model.name} cannot be held to a grammar: its tokenizer is not known.")
+    return LLTokenizer(inner.to_str(), n_vocab=model.vocabulary, eos_token=sorted(model.ends))

@@ -166,6 +166,7 @@ def _run(model: CausalModel, rows: list[Row], request: Request, started: float) 
         reader.add(chosen)
 
 
+@torch.inference_mode()  # the logits were made in it, and are changed in place
 def _chosen(
     model: CausalModel, logits: Tensor, rows: list[Row], sampler: Sampler, request: Request
 ) -> list[int]:
@@ -181,6 +182,21 @@ def _chosen(
             row.log_probabilities.append(float(logged[at, chosen[at]]))
             row.alternatives.append(tops[at])
     return chosen
+
+
+def work(model: CausalModel, answers: Sequence[Generated]) -> float | None:
+    """FLOPs of reading the prompts and writing the answers; None for an unknown architecture.
+
+    Padding between unequal prompts is not in it.
+    """
+    flops = 0.0
+    for each in answers:
+        prompt, written = each.prompt_tokens or 0, each.output_tokens or 0
+        took = model.forward_flops(prompt + max(0, written - 1))  # the last token is not read
+        if took is None:
+            return None
+        flops += took
+    return flops
 
 
 def top_alternatives(model: CausalModel, logged: Tensor, count: int) -> list[dict[str, float]]:
