@@ -13,6 +13,9 @@ from torch import Tensor
 from isoflop.errors import IsoflopError, UsageError
 from isoflop.lm.causal import CausalModel
 
+# As json.dumps writes it: with free white space, a small model writes nothing but that.
+SPACED: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
 
 class Constraint:
     """A grammar compiled for one vocabulary; `follow()` begins one text."""
@@ -42,7 +45,7 @@ class Constraint:
         """
         try:
             loaded = json.loads(schema) if isinstance(schema, str) else dict(schema)
-            grammar = LLMatcher.grammar_from_json_schema(loaded)
+            grammar = LLMatcher.grammar_from_json_schema(loaded, defaults=SPACED)
         except ValueError as error:
             raise UsageError(f"The JSON schema cannot be read: {error}") from error
         return cls(grammar, tokenizer, "The JSON schema")

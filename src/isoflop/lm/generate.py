@@ -204,10 +204,12 @@ def top_alternatives(model: CausalModel, logged: Tensor, count: int) -> list[dic
     if not count:
         return [{} for _ in logged]
     values, ids = logged.topk(min(count, logged.shape[-1]))
-    return [
-        {model.decode([token]): value for token, value in zip(row, of, strict=True)}
-        for row, of in zip(ids.tolist(), values.tolist(), strict=True)
-    ]
+    found: list[dict[str, float]] = []
+    for row, of in zip(ids.tolist(), values.tolist(), strict=True):
+        found.append({})
+        for token, value in zip(row, of, strict=True):  # of parts of characters, the likeliest
+            found[-1].setdefault(model.decode([token]), value)
+    return found
 
 
 class Reader:
