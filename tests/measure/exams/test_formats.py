@@ -250,6 +250,27 @@ def test_several_models_in_one_file_are_several_recordings(tmp_path: Path) -> No
     assert [one.model for one in found] == ["a", "b"]
 
 
+def test_answers_to_several_prompts_side_by_side_with_samples(tmp_path: Path) -> None:
+    rows = [
+        {"input": f"{n} + 2?", "target": n + 2, "id": n, "direct": {"generation": ["4"]},
+         "reasoned": {"generation": ["so 3", "so 5"]}}
+        for n in (1, 2)
+    ]  # fmt: skip
+    path = lines(tmp_path / "out.jsonl", *rows)
+    exam = read(path)
+    got = {r.model: [one.credit for one in score(exam, r).graded] for r in recordings(path)}
+    assert got == {"direct": [0, 1], "reasoned": [0.5, 0]}
+
+
+def test_a_stem_with_labelled_choices(tmp_path: Path) -> None:
+    choices = [{"label": "1", "text": "red"}, {"label": "2", "text": "blue"}]
+    row = {"id": "k", "question": {"stem": "Ink?", "choices": choices}, "answerKey": "2",
+           "cot": {"generation": ["It is \\boxed{B}."]}}  # fmt: skip
+    path = lines(tmp_path / "arc.jsonl", row)
+    assert only(path) == Question("k", "Ink?", ("red", "blue"), ("B",))
+    assert score(read(path), recordings(path)[0], rule="boxed").accuracy.interval.value == 1
+
+
 def test_gzipped_and_utf_16_files_are_read(tmp_path: Path) -> None:
     row = json.dumps({"id": "1", "prompt": "Größe?", "answers": ["3"]})
     zipped = tmp_path / "exam.jsonl.gz"

@@ -61,6 +61,8 @@ NUMBER = Question("q", "How many?", (), ("12",))
         ("boxed", NUMBER, r"so \boxed{12} and", "12"),
         ("boxed", Question("q", "", (), ("x",)), r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
         ("boxed", NUMBER, r"\boxed{12", None),
+        ("boxed-number", NUMBER, r"12 of 40: \boxed{$12 each} or 7", "12"),
+        ("boxed-number", NUMBER, "3 times 4 is 12.", "12"),
         ("exact", Question("q", "", (), ("x",)), " Two  Words ", "two words"),
     ],
 )

@@ -238,7 +238,10 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         "GSM8K with solutions by models",
-        lambda row: any("solution" in one for one in row.values() if isinstance(one, dict)),
+        lambda row: (
+            "ground_truth" in row
+            and any("solution" in one for one in row.values() if isinstance(one, dict))
+        ),
         published.grade_school_math,
         "number",
         "MIT",
@@ -264,6 +267,11 @@ FORMATS: tuple[Format, ...] = (
         published.squad,
         "squad-exact",
         source="a file in the form of SQuAD",
+    ),
+    Format(
+        "ARC, OpenBookQA and CommonsenseQA",
+        lambda row: isinstance(row.get("question"), dict) and "stem" in row["question"],
+        published.stems,
     ),
     Format(
         "prompts with answers",

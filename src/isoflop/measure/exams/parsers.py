@@ -131,6 +131,13 @@ def boxed(text: str, question: Question) -> str | None:
     return None
 
 
+def boxed_number(text: str, question: Question) -> str | None:
+    r"""The last number in the last `\boxed{...}`, whatever its unit; without one, in the text."""
+    starts = list(_BOXED.finditer(text))
+    inside = text[starts[-1].end() :].partition("}")[0] if starts else ""
+    return number(inside, question) or number(text, question)
+
+
 def whole(text: str, question: Question) -> str | None:
     """All of the text, without white space around it."""
     return resolved(text, question)
@@ -149,6 +156,7 @@ PARSERS: dict[str, Parser] = {
     "first-number": first_number,
     "final-number": final_number,
     "boxed": boxed,
+    "boxed-number": boxed_number,
     "exact": whole,
 }
 

@@ -32,6 +32,21 @@ def plain(lines: Iterable[Row]) -> Iterator[Question]:
         )
 
 
+def stems(lines: Iterable[Row]) -> Iterator[Question]:
+    """ARC, OpenBookQA and CommonsenseQA: a stem with labelled choices, and the label of the key.
+
+    Source:
+        Clark et al. 2018, arXiv:1803.05457; Talmor et al. 2019, arXiv:1811.00937.
+    """
+    for row in lines:
+        asked = row["question"]
+        labels = [str(one["label"]) for one in asked["choices"]]
+        choices = tuple(str(one["text"]) for one in asked["choices"])
+        key = str(row.get("answerKey") or "")
+        answers = (LETTERS[labels.index(key)],) if key in labels else ()
+        yield Question(fields.identifier(row), str(asked["stem"]).strip(), choices, answers)
+
+
 def headless(lines: Iterable[Row]) -> Iterator[Question]:
     """A table without column names: question, choices, letter; as MMLU was published."""
     for row in lines:

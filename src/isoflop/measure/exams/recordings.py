@@ -24,6 +24,7 @@ TEXTS = (
     "model_output", "answer_text",
 )  # fmt: skip
 
+SAID = ("solution", "generation")
 NAMES = {*IDS, *PROMPTS, *TEXTS}
 
 Named = Iterator[tuple[str, Output]]
@@ -91,7 +92,9 @@ def _plain_id(id: object) -> str:
 
 
 def _plain_prompt(prompt: object) -> str | None:
-    """A prompt as text; of a conversation what the user said last."""
+    """A prompt as text; of a conversation what the user said last, of a stem with choices it."""
+    if isinstance(prompt, Mapping):
+        return _text(prompt.get("stem"))
     if isinstance(prompt, list):
         said = [turn.get("content") for turn in prompt if isinstance(turn, Mapping)]
         return _text(said[-1]) if said else None
@@ -136,12 +139,24 @@ def _big_bench(lines: Iterable[Row]) -> Named:
             yield "", Output(_text(one["input"]), _text(one.get("prediction")))
 
 
-def _solutions(lines: Iterable[Row]) -> Named:
-    """GSM8K's example solutions: one question with the solutions of several models."""
+def _side_by_side(lines: Iterable[Row]) -> Named:
+    """A question with the answers of several models or prompts, as GSM8K's example solutions.
+
+    Each is an object with a `solution` or a `generation`, which may be a list of samples.
+    """
     for row in lines:
+        prompt = _plain_prompt(_first(row, PROMPTS))
         for model, said in row.items():
-            if isinstance(said, dict) and "solution" in said:
-                yield model, Output(_text(row.get("question")), _text(said["solution"]))
+            for text in _written(said):
+                yield model, Output(prompt, text)
+
+
+def _written(said: object) -> list[str]:
+    """What such an object holds; nothing if it is none."""
+    texts = _first(said, SAID) if isinstance(said, dict) else None
+    return [
+        str(text) for text in (texts if isinstance(texts, list) else [texts]) if text is not None
+    ]
 
 
 def _predictions(lines: Iterable[Row]) -> Named:
@@ -176,9 +191,9 @@ FORMATS: tuple[Format, ...] = (
         _big_bench,
     ),
     Format(
-        "GSM8K with solutions by models",
-        lambda row: any("solution" in one for one in row.values() if isinstance(one, dict)),
-        _solutions,
+        "questions with answers side by side, as GSM8K's example solutions",
+        lambda row: any(map(_written, row.values())),
+        _side_by_side,
     ),
     Format(
         "prompts and texts",
