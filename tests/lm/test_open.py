@@ -56,7 +56,7 @@ def test_the_limits_of_a_server_are_settings(monkeypatch: pytest.MonkeyPatch) ->
         ("openai:", "No model is named after 'openai:'. Write openai:NAME."),
         ("isoflop: ", "Write isoflop:PATH."),
         ("isoflop", "Did you mean isoflop:NAME?"),
-        ("", "Models are openai:NAME, isoflop:PATH, hf:PATH-or-repo."),
+        ("", "Models are openai:NAME, isoflop:PATH, hf:PATH-or-repo, ngram:TEXT."),
         ("extractive", "No model called 'extractive'. Models are"),
     ],
 )

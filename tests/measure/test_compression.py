@@ -49,7 +49,7 @@ def test_any_number_of_stretches_gives_the_tokens_back(
 ) -> None:
     tokens = np.array(model.encode(text[:500]), np.int64)
     coded, ideal = encode(model, tokens, streams)
-    assert 8 * len(coded) <= 1.003 * ideal + 64
+    assert ideal <= 8 * len(coded) <= 1.003 * ideal + 64
     np.testing.assert_array_equal(decode(model, coded, len(tokens), streams), tokens)
 
 
@@ -62,7 +62,7 @@ def test_without_counts_the_ideal_length_is_the_models_own(model: OwnModel, text
         assert mixed.sum() == pytest.approx(1, abs=1e-5)
         lockstep.came(np.array([token]), mixed)
     alone = perplexity(model, model.decode(tokens.tolist()), reading=Reading(64))
-    assert lockstep.nats == pytest.approx(alone.nats, rel=1e-5)
+    assert lockstep.nats == pytest.approx(alone.nats, rel=2e-3)  # an even share
 
 
 def test_counts_of_the_document_make_a_repeated_text_cheap(model: OwnModel, text: str) -> None:

@@ -12,9 +12,15 @@ MODELS = {
     "openai": "isoflop.lm.endpoint:Endpoint",
     "isoflop": "isoflop.lm.own:OwnModel",
     "hf": "isoflop.lm.huggingface:HuggingFaceModel",
+    "ngram": "isoflop.measure.ngram:NgramModel",
 }
 PROSE = "isoflop:prose"  # the model of English prose that comes with the package
-WRITTEN = {"openai": "openai:NAME", "isoflop": "isoflop:PATH", "hf": "hf:PATH-or-repo"}
+WRITTEN = {
+    "openai": "openai:NAME",
+    "isoflop": "isoflop:PATH",
+    "hf": "hf:PATH-or-repo",
+    "ngram": "ngram:TEXT",
+}
 
 
 def open_model(

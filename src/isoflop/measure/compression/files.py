@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
-import torch
 
 from isoflop.bill import Bill
 from isoflop.errors import UsageError
@@ -162,14 +161,12 @@ def header(model: CausalModel) -> Header:
     return Header(model.name, _weights(model), _tokens(model), fingerprint(model).hex(), libraries)
 
 
-def _weights(model: Any) -> str:
-    """Hash of a network's parameters; of a model without one, the fingerprint tells."""
+def _weights(model: CausalModel) -> str:
+    """Hash of the model's parameters."""
     digest = hashlib.blake2b(digest_size=8)
-    network = getattr(model, "model", None)
-    if isinstance(network, torch.nn.Module):
-        for name, tensor in network.state_dict().items():
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().float().numpy().tobytes())
+    for name, tensor in model.model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().float().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -20,6 +20,9 @@ from isoflop.measure.windows import Integers, default_window
 MOST_STREAMS = 64
 TOKENS_PER_STREAM = 2048  # more are faster; each begins without anything before it
 MOST_WINDOW = 2048
+# Given evenly to all tokens, so that none is near impossible and the coder, which has 24 bits of
+# precision, codes what was predicted.
+EVEN_SHARE = 1e-3
 PROBED = (1, MOST_STREAMS)
 PROBED_STEPS = 6
 
@@ -68,7 +71,8 @@ class Lockstep:
             unread = self._read[:, -1:]
         tokens = torch.from_numpy(np.ascontiguousarray(unread))
         logits = self.model.logits(tokens, cache=self._cache, last=True)[:, -1]
-        self._own = torch.softmax(logits, -1).numpy().astype(np.float64)
+        own = torch.softmax(logits, -1).numpy().astype(np.float64)
+        self._own = own * (1 - EVEN_SHARE) + EVEN_SHARE / own.shape[1]
         return self.document.mixed(self._own.copy())
 
     def came(self, tokens: Integers, mixed: Floats) -> None:
