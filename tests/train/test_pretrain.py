@@ -16,10 +16,10 @@ from isoflop.lm.own import OwnModel
 from isoflop.lm.tokenizer import Tokenizer, train_tokenizer
 from isoflop.lm.transformer import Configuration, Position, Transformer
 from isoflop.plan.flops import training_flops_per_token
-from isoflop.train.corpus import TrainingDocument, from_documents
+from isoflop.train.corpus import from_documents
 from isoflop.train.optimize import Rates
 from isoflop.train.pretrain import Recipe, Training, summed_loss
-from isoflop.train.records import Segment
+from isoflop.train.records import Segment, TrainingDocument
 from isoflop.train.shards import Shards, pack
 from isoflop.worlds import World
 

@@ -5,10 +5,14 @@ safetensors folder as a training of one process writes, so they reload on any nu
 PyTorch's own distributed checkpoints would hold pickles.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, distributed
@@ -21,8 +25,12 @@ from torch.distributed.fsdp import (
 )
 from torch.distributed.tensor import DTensor
 
-from isoflop.errors import TrainingFailed
+from isoflop.errors import TrainingFailed, UsageError
 from isoflop.lm.transformer import Transformer
+from isoflop.train.batches import Batches
+from isoflop.train.ledger import Ledger
+from isoflop.train.optimize import Optimizer
+from isoflop.train.pretrain import HeldOut, Progress, Recipe, Training
 
 PATIENCE = timedelta(hours=2)  # the first process reads the texts while the others wait
 
@@ -84,6 +92,105 @@ class Processes:
     def wait(self) -> None:
         """Until all processes are here."""
         distributed.barrier()
+
+
+class SharedTraining(Training):
+    """A training that several processes do together; each must call the same methods in turn.
+
+    The first process writes ledger and checkpoints.
+    """
+
+    def __init__(self, processes: Processes, recipe: Recipe, *data: Any, **options: Any) -> None:
+        if recipe.batch % processes.world:
+            raise UsageError(
+                f"A batch of {recipe.batch} cannot be divided among {processes.world} processes. "
+                f"Give --batch a multiple of {processes.world}."
+            )
+        self.processes, self.share = processes, processes.world
+        rows = recipe.batch // processes.world
+        passes = math.gcd(recipe.micro_batch, rows)
+        super().__init__(replace(recipe, micro_batch=passes), *data, **options)
+        weights, state = self.optimizer.weights(), self._moments
+        b = self.batches
+        self.batches = Batches(
+            b.shards, batch=b.batch, context=b.context, seed=b.seed, align=b.align,
+            rank=processes.rank, world=processes.world,
+        )  # fmt: skip
+        self.model = model = Transformer(recipe.configuration)
+        model.load_state_dict(weights)
+        processes.divide(model, getattr(torch, recipe.dtype))
+        self.optimizer = Optimizer(model, recipe.rates, processes)
+        if state is not None:
+            self.optimizer.load(weights, state)
+
+    def run(self, progress: Progress | None = None) -> None:
+        """As of one process; the first one shows progress."""
+        with told_of_the_dead(self.folder, self.processes):
+            super().run(progress if self.processes.rank == 0 else None)
+
+    def update(self) -> tuple[float, float]:
+        """As of one process; dropout is drawn anew for each step and process."""
+        torch.manual_seed(hash((self.recipe.seed, self.step, self.processes.rank)))
+        return super().update()
+
+    def total(self, value: float) -> float:
+        """The sum of a figure over all processes."""
+        return float(self.processes.total(torch.tensor(value, dtype=torch.float64)))
+
+    def stopping(self) -> bool:
+        """Whether a signal asked any of the processes to stop."""
+        return self.total(len(self.signals)) > 0
+
+    def evaluate(self, most_tokens: int | None = None) -> HeldOut:
+        """As of one process; every process measures the whole model."""
+        model = Transformer(self.recipe.configuration)
+        model.load_state_dict(self.optimizer.weights())
+        divided, self.model = self.model, model.to(getattr(torch, self.recipe.dtype))
+        try:
+            return super().evaluate(most_tokens)
+        finally:
+            self.model = divided
+
+    def save(self) -> Path:
+        """As of one process; the first one writes."""
+        whole = _Gathered(self.optimizer.weights(), self.optimizer.state())
+        here = self.folder / "checkpoints" / f"{self.step:08d}"
+        if self.processes.rank == 0:
+            divided, self.optimizer = self.optimizer, cast(Optimizer, whole)
+            try:
+                super().save()
+            finally:
+                self.optimizer = divided
+        self.processes.wait()
+        return here
+
+    def _resume(self) -> None:
+        if self.processes.rank:
+            self.ledger = _Silent(self.folder)
+        super()._resume()
+        self._moments = self.optimizer.state() if self.step else None
+
+
+class _Gathered:
+    """What `save` asks of an optimizer, gathered from all processes."""
+
+    def __init__(self, weights: dict[str, Tensor], state: dict[str, Tensor]) -> None:
+        self.masters, self._state = weights, state
+
+    def weights(self) -> dict[str, Tensor]:
+        """The masters."""
+        return self.masters
+
+    def state(self) -> dict[str, Tensor]:
+        """The moments."""
+        return self._state
+
+
+class _Silent(Ledger):
+    """The ledger of the other processes, which write none."""
+
+    def add(self, kind: str, **values: Any) -> None:
+        """Nothing."""
 
 
 def started() -> Processes | None:

@@ -110,6 +110,8 @@ class Training:
     Anew it begins with random weights, or with those of `start`.
     """
 
+    share = 1  # the loss of a process counts so many times, see train/distributed.py
+
     def __init__(
         self,
         recipe: Recipe,
@@ -137,6 +139,7 @@ class Training:
         self.model.to(getattr(torch, recipe.dtype))
         self.optimizer = Optimizer(self.model, recipe.rates)
         self.step = 0
+        self.signals: list[int] = []
         self.seconds = self.processor_seconds = 0.0
         self.joules: float | None = 0.0
         self.flops = 0.0
@@ -152,10 +155,10 @@ class Training:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         saved = time.monotonic()
-        with _stoppable() as stop, meter.measured() as reading:
+        with _stoppable() as self.signals, meter.measured() as reading:
             began = self.seconds, self.processor_seconds, self.joules
             processor, clock = time.process_time(), time.perf_counter()
-            while self.step < self.recipe.steps and not stop:
+            while self.step < self.recipe.steps and not self.stopping():
                 loss, norm = self.update()
                 self.seconds = began[0] + time.perf_counter() - clock
                 self.processor_seconds = began[1] + time.process_time() - processor
@@ -166,7 +169,7 @@ class Training:
         joules = reading.joules
         self.joules = None if joules is None or began[2] is None else began[2] + joules
         self.save()
-        if stop:
+        if self.step < self.recipe.steps:
             self.ledger.add("stop", step=self.step, seconds=self.seconds)
             raise KeyboardInterrupt
 
@@ -178,21 +181,30 @@ class Training:
             TrainingFailed: If either is not a number.
         """
         inputs, targets = self.batches[self.step]
-        counted = max(1, int((targets != IGNORED).sum()))
+        counted = max(1, round(self.total(int((targets != IGNORED).sum()))))
         self.model.train()
         total = 0.0
         size = self.recipe.micro_batch
         for some, wanted in zip(torch.split(inputs, size), torch.split(targets, size), strict=True):
-            loss = summed_loss(self.model, some, wanted) / counted
+            loss = summed_loss(self.model, some, wanted) * self.share / counted
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self.optimizer.collect()
-            total += loss.item()
+            total += loss.item() / self.share
+        total = self.total(total)
         norm = self.optimizer.step(self.recipe.rates.factor(self.step, self.recipe.steps))
         if not (math.isfinite(total) and math.isfinite(norm)):
             raise TrainingFailed(self._not_a_number(total, norm))
         self.step += 1
         self.flops += update_flops(self.recipe, counted)
         return total, norm
+
+    def total(self, value: float) -> float:
+        """The sum of a figure over the processes of the training: this one's."""
+        return value
+
+    def stopping(self) -> bool:
+        """Whether a signal asked to stop."""
+        return bool(self.signals)
 
     def evaluate(self, most_tokens: int | None = None) -> HeldOut:
         """Measure the model as it is on the held-out documents, or on their first tokens."""
