@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from isoflop.errors import IsoflopError, UsageError
 from isoflop.lm.tokenizer import train_tokenizer
 from isoflop.train.batches import IGNORED, Batches, best_fit, evaluation_windows, permutation
-from isoflop.train.records import Segment, TrainingDocument, TrainingDocument
+from isoflop.train.records import Segment, TrainingDocument
 from isoflop.train.shards import Shards, pack
 
 TOKENIZER = train_tokenizer(["every byte alone"], 257)

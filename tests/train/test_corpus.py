@@ -6,7 +6,7 @@ import pytest
 
 from isoflop.errors import IsoflopError, UsageError
 from isoflop.train.corpus import PART_CHARACTERS, Corpus, read_corpus
-from isoflop.train.records import Segment, TrainingDocument
+from isoflop.train.records import Segment
 
 
 def lines(path: Path, *records: object) -> Path:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from isoflop.train.corpus import from_documents, normalised
 from isoflop.train.duplicates import BLOCK_CHARACTERS, MOST_COMPARED, NEAR, Sketches, overlap
-from isoflop.train.records import Segment, TrainingDocument, TrainingDocument
+from isoflop.train.records import Segment, TrainingDocument
 
 
 def grams(text: str) -> set[tuple[str, ...]]:

@@ -88,7 +88,7 @@ def test_the_size_follows_from_the_flops() -> None:
         for position in ("rope", "alibi"):
             made = design.configuration(
                 wanted,
-                position=position,  # type: ignore[arg-type]  # a loop over literals
+                position=position,
                 vocabulary=design.usual_vocabulary(wanted),
                 context=128,
             )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from isoflop.errors import DamagedCheckpoint, IsoflopError, NewerCheckpoint, UsageError
 from isoflop.lm.tokenizer import CHAT, END, train_tokenizer
-from isoflop.train.records import Segment, TrainingDocument, TrainingDocument, conversation_segments
+from isoflop.train.records import Segment, TrainingDocument, conversation_segments
 from isoflop.train.shards import Shards, pack
 
 TOKENIZER = train_tokenizer(["the harbour of the town, and the bakery of the town"], 280)

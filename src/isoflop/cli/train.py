@@ -1,5 +1,6 @@
 """isoflop train: a language model of one's own, from texts and a budget."""
 
+import os
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -58,6 +59,8 @@ def train(data: tuple[str, ...], out: str, as_json: bool, **chosen: Any) -> None
         report = run([Path(path) for path in data], Path(out), wish, progress=bar, tell=note)
     finally:
         bar.close()
+    if os.environ.get("RANK", "0") != "0":  # of several processes the first one speaks
+        return
     if as_json:
         print_json(report)
     else:

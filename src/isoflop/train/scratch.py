@@ -19,6 +19,7 @@ from isoflop.lm.transformer import Configuration, Position
 from isoflop.plan.price import run_bill
 from isoflop.train import design
 from isoflop.train.corpus import HELD_OUT, Corpus, read_corpus
+from isoflop.train.distributed import Processes, SharedTraining, started
 from isoflop.train.ledger import Ledger
 from isoflop.train.optimize import Rates
 from isoflop.train.pretrain import HeldOut, Progress, Recipe, Training
@@ -138,13 +139,25 @@ def train(
         if done["wish"] == _plain(wish, paths):
             tell(f"{folder} is trained already; this is its report.")
             return done
-    planned = _planned(paths, folder, wish, progress, tell)
+    processes = started()
+    if processes is None or processes.rank == 0:
+        planned = _planned(paths, folder, wish, tell, processes)
+    if processes is not None:
+        processes.wait()
+        if processes.rank:
+            planned = _earlier(folder, wish, paths)
     torch.set_num_threads(planned.threads)
     tokenizer = Tokenizer.load(folder / "tokenizer")
     held_out = Shards.load(folder / "data" / "held-out", verify=False)
     shards = Shards.load(folder / "data" / "train")
-    training = Training(planned.recipe, shards, held_out, tokenizer, folder)
-    if training.step:
+    data = (shards, held_out, tokenizer, folder)
+    training = (
+        Training(planned.recipe, *data)
+        if processes is None
+        else SharedTraining(processes, planned.recipe, *data)
+    )
+    first = processes is None or processes.rank == 0
+    if training.step and first:
         tell(f"Going on at step {training.step:,} of {planned.recipe.steps:,}.")
     try:
         training.run(progress)
@@ -153,10 +166,13 @@ def train(
             raise IsoflopError(_too_large(planned.recipe)) from error
         raise
     quality = training.evaluate()
-    checkpoint.save(training.model, tokenizer, folder / "model", weights=training.optimizer.masters)
+    weights = training.optimizer.weights()
+    if first:
+        checkpoint.save(training.model, tokenizer, folder / "model", weights=weights)
     report = _report(planned, training, quality, _plain(wish, paths))
     training.ledger.add("report", step=training.step, **{k: report[k] for k in SUMMARY})
-    _write(folder / REPORT, report)
+    if first:
+        _write(folder / REPORT, report)
     return report
 
 
@@ -170,8 +186,8 @@ def _planned(
     paths: Sequence[Path],
     folder: Path,
     wish: Wish,
-    progress: Progress | None,
     tell: Callable[[str], None],
+    processes: Processes | None,
 ) -> Planned:
     """The plan of an earlier call, or a new one, written down."""
     if (folder / PLAN).is_file():
@@ -197,7 +213,7 @@ def _planned(
     tokenizer.save(folder / "tokenizer")
     held_out = pack(corpus.held_out(), tokenizer, folder / "data" / "held-out")
     shards = pack(corpus.training(), tokenizer, folder / "data" / "train")
-    planned = _decided(wish, shards, tokenizer, corpus)
+    planned = _decided(wish, shards, tokenizer, corpus, processes.world if processes else 1)
     c, r = planned.recipe.configuration, planned.recipe
     tell(
         f"{shards.tokens:,} tokens of {shards.bytes_per_token:.2f} bytes, {held_out.tokens:,} held "
@@ -270,8 +286,10 @@ def _seconds(wish: Wish) -> float:
     return (wish.dollars or 0.0) / rate
 
 
-def _decided(wish: Wish, shards: Shards, tokenizer: Tokenizer, corpus: Corpus) -> Planned:
-    """Size, batch and way of computing for this data on this machine."""
+def _decided(
+    wish: Wish, shards: Shards, tokenizer: Tokenizer, corpus: Corpus, processes: int
+) -> Planned:
+    """Size, batch and way of computing for this data on this machine, or on so many like it."""
     counted = _counted_share(shards)
     parameters = wish.parameters
     for _ in range(4):  # the rate depends on the size, the size on the rate
@@ -293,7 +311,7 @@ def _decided(wish: Wish, shards: Shards, tokenizer: Tokenizer, corpus: Corpus) -
         )
         if wish.parameters is not None or wish.shape or wish.tokens is not None:
             break
-        flops = wish.flops or way.flops_per_second * _seconds(wish)
+        flops = wish.flops or processes * way.flops_per_second * _seconds(wish)
         found = design.size(
             flops,
             unique_tokens=shards.tokens,
@@ -309,10 +327,10 @@ def _decided(wish: Wish, shards: Shards, tokenizer: Tokenizer, corpus: Corpus) -
     elif wish.flops is not None:
         steps = wish.flops / recipe.flops
     else:
-        steps = _seconds(wish) * way.tokens_per_second / recipe.tokens
+        steps = _seconds(wish) * processes * way.tokens_per_second / recipe.tokens
     recipe = replace(recipe, steps=max(1, round(steps)))
     _refuse_memory(recipe)
-    seconds = recipe.tokens / way.tokens_per_second
+    seconds = recipe.tokens / (processes * way.tokens_per_second)
     forecast = _forecast(recipe.flops, seconds, recipe.tokens)
     found_documents = {
         "documents": corpus.documents[0],
