@@ -132,7 +132,7 @@ def test_several_hypotheses_share_the_level(correction: str, expected: list[bool
 
 @pytest.mark.parametrize("population", [None, 200])
 def test_equal_ways_are_seldom_stopped_however_many_race(population: int | None) -> None:
-    random, runs, wrong = np.random.default_rng(6), 300, 0
+    random, runs, wrong = np.random.default_rng(6), 200, 0
     names = "abcd"
     for _ in range(runs):
         race = Race(dict.fromkeys(names, names), population=population)

@@ -114,14 +114,14 @@ class Race:
         self._bettors[name].update((gap / self._bound + 1) / 2, (limit / self._bound + 1) / 2)
 
     def _stop(self) -> list[Stop]:
-        fallen = stopped(
-            [bettor.peak for bettor in self._bettors.values()] or [1.0],
-            self._level,
-            self._correction,
-        )
+        peaks = [bettor.peak for bettor in self._bettors.values()]
+        if not peaks or max(peaks) * self._level < 1:
+            return []
         out = [
             self._record(name)
-            for name, falls in zip(self._bettors, fallen, strict=False)
+            for name, falls in zip(
+                self._bettors, stopped(peaks, self._level, self._correction), strict=True
+            )
             if falls and self._is_behind(name)
         ]
         self.running = [name for name in self.running if name not in {stop.name for stop in out}]
