@@ -94,3 +94,13 @@ def test_a_run_that_may_cost_money_is_not_begun_unasked(
     assert "may spend an unknown amount" in err
     assert "forecast, at most" in err
     assert not (files / "run").exists()
+
+
+def test_a_forest_plot_names_models_and_baselines(exam: Any, files: Path) -> None:
+    drawn = files / "forest.svg"
+    both = (files / "one.jsonl", files / "other.jsonl")
+    exam("score", files / "even.jsonl", *both, "--plot", drawn)
+    text = drawn.read_text()
+    for said in ("one", "other", "chance", "accuracy", "rule yes-no"):
+        assert f">{said}<" in text or said in text
+    assert text.count("<path") > 2

@@ -12,7 +12,8 @@ import click
 
 from isoflop.cli import options
 from isoflop.cli.exam.show import note_conventions, score_json, score_table
-from isoflop.cli.output import print_json, say
+from isoflop.cli.output import note, print_json, say
+from isoflop.cli.plan import show
 from isoflop.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def policy_of(written: str) -> Policy:
 @AS_PUBLISHED
 @click.option("--partial", is_flag=True, help="Score those whose prompts match.")
 @click.option("--any-id", is_flag=True, help="Join by prompts alone, whatever the ids say.")
+@show.plot
 @options.as_json
 def score_command(
     exam: str,
@@ -83,6 +85,7 @@ def score_command(
     as_published: bool,
     partial: bool,
     any_id: bool,
+    plot: str | None,
     as_json: bool,
 ) -> None:
     """Score OUTPUTS, recorded answers, in EXAM: causality, or a file of questions with keys.
@@ -107,3 +110,7 @@ def score_command(
     else:
         say(score_table(scores))
     note_conventions(exams[0], scores)
+    if plot:
+        from isoflop.cli.exam.forest import forest  # needs the extra `plot`
+
+        note(f"plot: {forest(scores, plot)}")

@@ -51,14 +51,14 @@ def isoflop_curves(rows: Sequence[Row], out: str | Path, *, title: str = "") -> 
     x = alt.X("parameters:Q", **_logarithmic(curves, "parameters", COUNT, "parameters"))
     y = alt.Y("loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="loss, nats per token"))
     chart = alt.layer(
-        _base(curves).mark_line(strokeWidth=1.5).encode(x, y, _series(curves)),
-        _base(flat).mark_line(strokeWidth=5, opacity=0.35).encode(x, y, _series(curves)),
-        _base(least.values())
+        base(curves).mark_line(strokeWidth=1.5).encode(x, y, _series(curves)),
+        base(flat).mark_line(strokeWidth=5, opacity=0.35).encode(x, y, _series(curves)),
+        base(least.values())
         .mark_point(filled=True, size=70, opacity=1)
         .encode(x, y, _series(curves)),
     )
     said = "Points: the best split. Thick: splits within 0.5 % of its loss."
-    return _write(chart, out, title or "Loss against size at a fixed budget", said)
+    return write(chart, out, title or "Loss against size at a fixed budget", said)
 
 
 def loss_against_compute(
@@ -75,11 +75,11 @@ def loss_against_compute(
     curves, runs = _numbers(rows, ("flops", "loss")), _numbers(measured, ("flops", "loss"))
     x = alt.X("flops:Q", **_logarithmic([*curves, *runs], "flops", POWER, "training compute, FLOP"))
     y = alt.Y("loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="loss, nats per token"))
-    lines = _base(curves).mark_line().encode(x, y, _series(curves))
-    points = _base(runs).mark_point(filled=True, size=24, opacity=0.55, color=GREY).encode(x, y)
+    lines = base(curves).mark_line().encode(x, y, _series(curves))
+    points = base(runs).mark_point(filled=True, size=24, opacity=0.55, color=GREY).encode(x, y)
     chart = alt.layer(points, lines) if runs else alt.layer(lines)
     said = f"Grey points: {len(runs):,} measured runs." if runs else ""
-    return _write(chart, out, title or "Loss against compute", said)
+    return write(chart, out, title or "Loss against compute", said)
 
 
 def serving_frontier(rows: Sequence[Row], out: str | Path, *, title: str = "") -> Path:
@@ -96,15 +96,15 @@ def serving_frontier(rows: Sequence[Row], out: str | Path, *, title: str = "") -
     each = "output tokens per second and"
     x = alt.X(f"{keys[1]}:Q", **_logarithmic(points, keys[1], COUNT, f"{each} user"))
     y = alt.Y(f"{keys[2]}:Q", **_logarithmic(points, keys[2], COUNT, f"{each} chip"))
-    marked = _base(points).encode(x, y, _series(points), alt.Order("batch:Q"))
+    marked = base(points).encode(x, y, _series(points), alt.Order("batch:Q"))
     layers: list[alt.Chart] = [
         marked.mark_line(point=alt.OverlayMarkDef(filled=True, size=36, opacity=1))
     ]
     if len(points) <= 30:
-        label = _base(points).mark_text(dx=7, dy=-7, align="left", fontSize=10)
+        label = base(points).mark_text(dx=7, dy=-7, align="left", fontSize=10)
         layers.append(label.encode(x, y, _series(points), alt.Text("batch:Q", format=",d")))
     said = "Numbers beside the points: sequences at once. Up and to the right is better."
-    return _write(alt.layer(*layers), out, title or "Throughput against speed", said)
+    return write(alt.layer(*layers), out, title or "Throughput against speed", said)
 
 
 def cost_against_questions(
@@ -122,15 +122,15 @@ def cost_against_questions(
     met = _numbers(crossings, ("questions", "dollars"), text="label")
     x = alt.X("questions:Q", **_logarithmic(curves, "questions", COUNT, "questions"))
     y = alt.Y("dollars:Q", **_logarithmic(curves, "dollars", MONEY, "cost in all, US dollars"))
-    layers: list[alt.Chart] = [_base(curves).mark_line().encode(x, y, _series(curves))]
+    layers: list[alt.Chart] = [base(curves).mark_line().encode(x, y, _series(curves))]
     if met:
-        point = _base(met).mark_point(size=60, color=INK, strokeWidth=1.5).encode(x, y)
-        words = _base(met).encode(x, y, alt.Text("label:N"))
+        point = base(met).mark_point(size=60, color=INK, strokeWidth=1.5).encode(x, y)
+        words = base(met).encode(x, y, alt.Text("label:N"))
         place: dict[str, Any] = {"dx": -8, "dy": -9, "align": "right"}
         halo = words.mark_text(**place, stroke="white", strokeWidth=4)
         layers += [point, halo, words.mark_text(**place, color=INK)]
     said = "Rings: where one way overtakes another." if met else ""
-    return _write(alt.layer(*layers), out, title or "Cost against questions", said)
+    return write(alt.layer(*layers), out, title or "Cost against questions", said)
 
 
 def training_compute_by_year(rows: Sequence[Row], out: str | Path, *, title: str = "") -> Path:
@@ -155,15 +155,15 @@ def training_compute_by_year(rows: Sequence[Row], out: str | Path, *, title: str
     )
     y = alt.Y("flops:Q", **_logarithmic(points, "flops", POWER, "training compute, FLOP"))
     colour = alt.condition("datum.highlight", alt.value(COLOURS[1]), alt.value(COLOURS[0]))
-    dots = _base(points).mark_point(filled=True, size=60, opacity=0.8).encode(x, y, color=colour)
-    names = _base(shown).mark_text(dx=8, align="left", fontSize=10, limit=140)
+    dots = base(points).mark_point(filled=True, size=60, opacity=0.8).encode(x, y, color=colour)
+    names = base(shown).mark_text(dx=8, align="left", fontSize=10, limit=140)
     ink = alt.condition("datum.highlight", alt.value(COLOURS[1]), alt.value(GREY))
     chart = alt.layer(dots, names.encode(x, y, alt.Text("name:N"), color=ink))
     said = "Orange: yours." if any(row["highlight"] for row in points) else ""
-    return _write(chart, out, title or "Training compute of notable models", said)
+    return write(chart, out, title or "Training compute of notable models", said)
 
 
-def _write(chart: alt.LayerChart | alt.FacetChart, out: str | Path, title: str, said: str) -> Path:
+def write(chart: alt.LayerChart | alt.FacetChart, out: str | Path, title: str, said: str) -> Path:
     """Render to the format that the name ends in."""
     path = Path(out)
     if path.suffix.lower() not in FORMATS:
@@ -226,7 +226,8 @@ _LOOK: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _base(rows: Iterable[Row]) -> alt.Chart:
+def base(rows: Iterable[Row]) -> alt.Chart:
+    """A chart of these rows, kept inside it."""
     return alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
 
 
