@@ -18,7 +18,7 @@ TEXT = "the cat sat on the mat and the dog ate the log. "
 TOKENIZER = train_tokenizer([TEXT * 20, "héé ünïcode 日本語"], 300, special=(END, *CHAT))
 SIZES: dict[str, Any] = {
     "vocab_size": TOKENIZER.vocabulary, "bos_token_id": 0, "eos_token_id": 0, "hidden_size": 32,
-    "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
     "max_position_embeddings": 64,
 }  # fmt: skip
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
