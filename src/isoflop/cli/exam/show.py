@@ -121,9 +121,10 @@ def note_conventions(exam: Exam, scores: Sequence[Score]) -> None:
     for one in scores[:1]:
         clusters = one.accuracy.clusters
         kind = f"{clusters} clusters" if clusters < len(one.scored) else "independent questions"
+        method = one.accuracy.interval.method.replace("wilson", "Wilson")
         note(
             f"\n{exam.name}: rule {one.rule}, joined by {one.joined.by}; an answer that cannot be "
-            f"read counts as {one.policy}; Wilson intervals for {kind}."
+            f"read counts as {one.policy}; 95 % intervals ({method}) for {kind}."
         )
     for one in scores:
         if one.joined.unmatched or one.joined.unanswered:
