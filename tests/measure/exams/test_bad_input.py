@@ -49,6 +49,12 @@ def test_contradictory_keys(write: Write) -> None:
     assert len(read(write(*rows), as_published=True).questions) == 2
 
 
+def test_two_spans_that_answer_one_question_do_not_contradict(write: Write) -> None:
+    asked = {"prompt": "Who built it?", "answers": ["Oakley"]}
+    rows = [{**asked, "id": "1"}, {**asked, "id": "2", "answers": ["the firm of Oakley"]}]
+    assert len(read(write(*rows)).questions) == 2
+
+
 def test_a_key_that_is_no_choice(write: Write) -> None:
     with pytest.raises(UnusableExam, match="the answer 'D' is none of its 2 choices"):
         read(write({**ITEM, "choices": ["a", "b"], "answers": ["D"]}))

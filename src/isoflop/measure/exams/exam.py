@@ -118,9 +118,11 @@ def _refuse_keys_without_choice(name: str, questions: Iterable[Question]) -> Non
 
 
 def _refuse_contradictions(name: str, questions: Iterable[Question]) -> None:
+    """Of free answers two may be right, such as a shorter and a longer span of one passage."""
     keys: dict[tuple[str, tuple[str, ...]], list[Question]] = defaultdict(list)
     for question in questions:
-        keys[question.text, question.choices].append(question)
+        if question.choices or is_yes_no(question):
+            keys[question.text, question.choices].append(question)
     for same in keys.values():
         if len(same) > 1 and len({frozenset(question.answers) for question in same}) > 1:
             raise UnusableExam(
