@@ -207,6 +207,20 @@ def test_a_second_process_with_other_threads_decodes_the_same(
     assert back.read_bytes() == source.read_bytes()
 
 
+def test_files_that_cannot_be_read_or_written_are_named(model: OwnModel, tmp_path: Path) -> None:
+    source = tmp_path / "text"
+    with pytest.raises(UsageError, match="text: no such file"):
+        compress(source, tmp_path / "small", model)
+    source.write_text("The tide.")
+    with pytest.raises(UsageError, match="is the file itself"):
+        compress(source, source, model)
+    with pytest.raises(UsageError, match=r"nowhere/small cannot be written: No such file"):
+        compress(source, tmp_path / "nowhere" / "small", model)
+    with pytest.raises(DamagedFile, match="was not written by 'isoflop compress'"):
+        decompress(source, tmp_path / "back", model)
+    assert source.read_text() == "The tide."
+
+
 def test_threads_are_as_before_afterwards(model: OwnModel, text: str, tmp_path: Path) -> None:
     (tmp_path / "text").write_text(text[:50])
     torch.set_num_threads(2)

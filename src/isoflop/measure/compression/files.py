@@ -97,6 +97,7 @@ def compress(
     """
     found = Compressed()
     whole = _size(source)
+    _apart(source, target)
     with measured() as meter, one_thread(), _fresh(target) as out, source.open("rb") as file:
         writer = Writer(out, header(model))
         for text in _cut(file):
@@ -134,6 +135,7 @@ def decompress(
         UsageError: If the model, the libraries or the machine give other predictions.
     """
     whole, size, done = _size(source), 0, 0
+    _apart(source, target)
     with one_thread(), source.open("rb") as file, _fresh(target) as out:
         stored = checked(file, str(source))
         same = False
@@ -254,6 +256,11 @@ def _cut(file: IO[bytes]) -> Iterator[bytes]:
 def _flops(model: CausalModel, tokens: int) -> float | None:
     once = model.forward_flops(1)
     return None if once is None else once * tokens
+
+
+def _apart(source: Path, target: Path) -> None:
+    if target.exists() and target.samefile(source):
+        raise UsageError(f"{target} is the file itself. Name another one with --out.")
 
 
 def _size(path: Path) -> int:
