@@ -10,6 +10,7 @@ import statistics
 from typing import Any
 
 from benchmarks.markdown import judged, megabytes, table, where
+from benchmarks.sections_reading import positions, structured
 
 CORPUS_MEGABYTES = 5_000  # must be indexed in
 CORPUS_MEMORY_BYTES = 2e9
@@ -354,4 +355,6 @@ SECTIONS = {
     "runtimes": runtimes,
     "plan": plan,
     "intervals": intervals,
+    "positions": positions,
+    "structured": structured,
 }
