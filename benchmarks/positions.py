@@ -28,14 +28,13 @@ from torch.nn import functional
 from benchmarks import data, machine
 from benchmarks.learning import learn
 from isoflop.errors import UsageError
+from isoflop.lm.positions import alibi_dimensions, alibi_slopes, widened
 from isoflop.lm.tokenizer import train_tokenizer
 from isoflop.lm.transformer import (
     POSITIONS,
     Configuration,
     Position,
     Transformer,
-    alibi_dimensions,
-    alibi_slopes,
     attend,
     causal_bias,
 )
@@ -155,11 +154,8 @@ def timed(heads: int, width: int, tokens: int) -> dict[str, Any]:
 
     def by_dimensions() -> Tensor:
         extra = alibi_dimensions(positions, heads, width, q.dtype)
-        wide = [
-            torch.cat([x, e.expand(1, heads, tokens, -1)], dim=-1)
-            for x, e in zip((q, k), extra, strict=True)
-        ]
-        return attend(*wide, v, None, causal=True, scale=width**-0.5)
+        wide_q, wide_k = widened(q, extra[0]), widened(k, extra[1])
+        return attend(wide_q, wide_k, v, None, causal=True, scale=width**-0.5)
 
     def by_mask() -> Tensor:
         return attend(q, k, v, mask, causal=False, scale=width**-0.5)

@@ -16,15 +16,13 @@ from transformers.models.mpt.modeling_mpt import build_mpt_alibi_tensor
 
 from isoflop.errors import DamagedCheckpoint, NewerCheckpoint, UsageError
 from isoflop.lm import checkpoint
+from isoflop.lm.positions import alibi_dimensions, alibi_slopes, widened
 from isoflop.lm.tokenizer import CHAT, END, train_tokenizer
 from isoflop.lm.transformer import (
     POSITIONS,
     Configuration,
     Transformer,
-    alibi_dimensions,
-    alibi_slopes,
     attend,
-    widened,
 )
 
 CONTEXT = 64

@@ -29,10 +29,11 @@ from isoflop.lm.groups import Store, fingerprint, pack, read
 from isoflop.lm.huggingface import HuggingFaceModel
 from isoflop.lm.model import Message
 from isoflop.lm.own import OwnModel
+from isoflop.lm.positions import ALIBI_WIDTH
 from isoflop.lm.scoring import score_continuation
 from isoflop.lm.structured import Groups, Scheme, read_groups
 from isoflop.lm.tokenizer import END, Tokenizer, train_tokenizer
-from isoflop.lm.transformer import ALIBI_WIDTH, POSITIONS, Configuration, Position, Transformer
+from isoflop.lm.transformer import POSITIONS, Configuration, Position, Transformer
 
 TEXT = "the harbour of Wexcombe was dredged in 1932; three ferries and a coal barge use it. " * 3
 
