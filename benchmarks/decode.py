@@ -73,7 +73,7 @@ def _ways(ours: OwnModel, theirs: Any, batch: int) -> dict[str, tuple[Callable[[
         "transformers": (
             lambda: theirs.generate(
                 prompts, attention_mask=torch.ones_like(prompts), max_new_tokens=WRITTEN,
-                do_sample=False, eos_token_id=-1, pad_token_id=0,
+                min_new_tokens=WRITTEN, do_sample=False, pad_token_id=0,
             ),
             WRITTEN,
         ),

@@ -59,6 +59,7 @@ def modules(*arguments: str) -> set[str]:
         ("catalog", "accelerators", "h100"),
         ("catalog", "architectures", "llama-3.1-8b"),
         ("world", "--help"),
+        ("generate", "--help"),
         ("perplexity", "--help"),
         ("compress", "--help"),
         ("decompress", "--help"),
