@@ -50,3 +50,22 @@ def test_a_return_at_the_border_of_two_blocks_is_seen_whole(
     for text, expected in ((b"ab\r\ncd\r\n", True), (b"ab\r", False), (b"ab\rc", False)):
         (tmp_path / "text").write_bytes(text)
         assert file_has_carriage_returns(tmp_path / "text") == expected
+
+
+def test_perplexity_counts_the_bytes_of_both_kinds_and_the_same_nats(tmp_path: Path) -> None:
+    from isoflop.lm.own import OwnModel
+    from isoflop.measure.perplexity import perplexity
+    from isoflop.measure.windows import Reading
+
+    model, text = OwnModel("prose"), "It was a dark night.\nNobody\u2019s lamp was lit.\n\n" * 8
+    (tmp_path / "plain").write_bytes(text.encode())
+    (tmp_path / "returns").write_bytes(text.replace("\n", "\r\n").encode())
+    one, two = (
+        perplexity(model, tmp_path / name, reading=Reading(window=64))
+        for name in ("plain", "returns")
+    )
+    assert two.nats == pytest.approx(one.nats)
+    assert one.scored_bytes == (tmp_path / "plain").stat().st_size
+    assert two.scored_bytes == two.bytes == (tmp_path / "returns").stat().st_size
+    assert two.carriage_returns
+    assert not one.carriage_returns

@@ -81,6 +81,10 @@ def perplexity(
 
 def _show(text: str, both: "list[Perplexity]") -> None:
     one = both[0]
+    if one.carriage_returns:
+        note(
+            f"{text}: every line ends in CR LF, so CR is certain and costs nothing; it is counted."
+        )
     say(
         f"{text}: {one.bytes:,} bytes, {one.tokens:,} tokens, {one.words:,} words; scored "
         f"{one.scored_bytes:,} bytes, {one.scored_tokens:,} tokens"

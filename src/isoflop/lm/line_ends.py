@@ -1,6 +1,6 @@
 """Texts whose lines end in carriage return and newline, read by models that know newlines only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,15 @@ class CarriageReturns:
         if id not in self._newlines:
             self._newlines[id] = self.inner.decode([id]).count("\n")
         return self._newlines[id]
+
+
+def without_returns(parts: Iterable[str]) -> Iterator[str]:
+    """Parts of a text in which every line ends in both, with newlines only."""
+    held = ""
+    for part in parts:
+        part = held + part
+        held = part[-1:] if part.endswith("\r") else ""
+        yield (part[:-1] if held else part).replace("\r\n", "\n")
 
 
 def all_carriage_returns(text: bytes) -> bool:

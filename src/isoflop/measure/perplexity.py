@@ -2,7 +2,7 @@
 
 import codecs
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +11,12 @@ import numpy as np
 from isoflop.bill import Bill
 from isoflop.errors import UsageError
 from isoflop.lm.causal import CausalModel
+from isoflop.lm.line_ends import (
+    CarriageReturns,
+    all_carriage_returns,
+    file_has_carriage_returns,
+    without_returns,
+)
 from isoflop.measure.likelihood import TokenStream, score_pieces
 from isoflop.measure.statistics.clustered import mean
 from isoflop.measure.statistics.interval import Interval
@@ -36,6 +42,8 @@ class Perplexity:
         words: Stretches of the text without white space.
         nats: Minus the log-probability of all scored tokens.
         blocks: (nats, tokens, bytes) of consecutive stretches of at least a window.
+        carriage_returns: Whether all its lines end in a carriage return and a newline, so that
+            the returns are certain; see `CarriageReturns`.
         bill: Of the pass.
     """
 
@@ -49,6 +57,7 @@ class Perplexity:
     words: int = 0
     nats: float = 0.0
     blocks: list[tuple[float, int, int]] = field(default_factory=list)
+    carriage_returns: bool = False
     bill: Bill = field(default_factory=Bill)
 
     @property
@@ -115,6 +124,7 @@ class Perplexity:
             "bytes": self.bytes,
             "scored_bytes": self.scored_bytes,
             "words": self.words,
+            "line_ends": "crlf" if self.carriage_returns else "as they are",
             "nats": self.nats,
             "nats_per_token": self.nats_per_token,
             "perplexity": self.perplexity,
@@ -142,7 +152,11 @@ def perplexity(
     reading = reading or Reading()
     settled = reading.settled(model)
     found = Perplexity(settled.window, settled.stride, model.beginning is not None)
-    pieces = pieces_of(blocks(text) if isinstance(text, Path) else [text])
+    parts: Iterable[str] = blocks(text) if isinstance(text, Path) else [text]
+    if _returns(text):
+        found.carriage_returns = True
+        model, parts = CarriageReturns(model), without_returns(parts)
+    pieces = pieces_of(parts)
     counted = _count_words(found, pieces)
     fixed = replace(reading, window=settled.window, stride=settled.stride)
     for stream in score_pieces(model, counted, reading=fixed):
@@ -150,6 +164,15 @@ def perplexity(
     if not found.scored_bytes:
         raise UsageError("The text has no bytes that a token stands for: nothing to score.")
     return found
+
+
+def _returns(text: str | Path) -> bool:
+    try:
+        if isinstance(text, Path):
+            return file_has_carriage_returns(text)
+    except OSError:  # said when it is read
+        return False
+    return "\r" in text and all_carriage_returns(text.encode("utf-8", "surrogatepass"))
 
 
 def _count_words(found: Perplexity, pieces: Iterator[str]) -> Iterator[str]:

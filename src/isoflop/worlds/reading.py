@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from isoflop.worlds.chance import Chance
 from isoflop.worlds.names import Split
-from isoflop.worlds.scene import Asked, Scene
+from isoflop.worlds.scene import ODD, Asked, Scene
 
 UNKNOWN = "unknown"
 MOST_PASSAGES = 8
@@ -80,6 +80,7 @@ def reading_records(
     questions: int = 24,
     split: Split = "train",
     difficulty: float | None = None,
+    odd: float = ODD,
 ) -> Iterator[Record]:
     """Training records: passages followed by several questions with their answers.
 
@@ -92,6 +93,8 @@ def reading_records(
         difficulty: From 0 (one or two short plain passages) to 1 (as in the exam). By default
             every second record draws its own, a square of a uniform number, and the others have
             1, so that short easy ones are mixed in from beginning to end.
+        odd: Share of records, at difficulty 1, whose names are words of any letters: what a name
+            is then cannot be learnt, only copied.
 
     Yields:
         {"segments": [[text, counts], ...]} whose texts concatenate to a prompt, its answer, and
@@ -103,7 +106,7 @@ def reading_records(
         hard = difficulty
         if hard is None:
             hard = (chance.below(1000) / 1000) ** 2 if chance.happens(1 / 2) else 1.0
-        scene = Scene(chance, split, _number_of_passages(chance, passages, hard), hard)
+        scene = Scene(chance, split, _number_of_passages(chance, passages, hard), hard, odd)
         yield {"segments": _segments(scene, chance, questions)}
 
 

@@ -57,6 +57,9 @@ class _Told:
         return next(sentence for sentence in self.sentences if place in sentence.facts)
 
 
+ODD = 0.15  # share of scenes whose names are words of any letters, so that copying is general
+
+
 class Scene:
     """Passages about subjects of one kind that state facts of a few relations.
 
@@ -68,12 +71,15 @@ class Scene:
         split: Whose names and wordings.
         count: Number of passages.
         difficulty: From 0 (short and plain) to 1.
+        odd: Share of scenes, at difficulty 1, whose names are words of any letters.
     """
 
-    def __init__(self, chance: Chance, split: Split, count: int, difficulty: float) -> None:
+    def __init__(
+        self, chance: Chance, split: Split, count: int, difficulty: float, odd: float = ODD
+    ) -> None:
         self._chance = chance
-        seed, odd = str(chance.below(1 << 48)), chance.happens(0.15 * difficulty)
-        self._names = Names(seed, split, odd=odd)
+        seed, any_letters = str(chance.below(1 << 48)), chance.happens(odd * difficulty)
+        self._names = Names(seed, split, odd=any_letters)
         self._given: dict[str, list[str]] = {}  # names of each kind so far
         self._split = split
         self._style = Style(
