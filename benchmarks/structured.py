@@ -126,7 +126,8 @@ def _look_back(model: Transformer) -> None:
     query, key = torch.zeros(width), torch.zeros(width)
     query[:3], key[:3], key[width // 2 : width // 2 + 3] = 4, 4 * rates.cos(), 4 * rates.sin()
     with torch.no_grad():
-        model.embedding.weight[:, 0] = 0.04  # twice the deviation of the others
+        model.embedding.weight.mul_(25)  # so that what heads add does not drown the words
+        model.embedding.weight[:, 0] = 1  # twice the deviation of the others
         for start, direction in ((0, query), (model.configuration.heads * width, key)):
             first.qkv.weight[start : start + width] = 0
             first.qkv.weight[start : start + width, 0] = direction
