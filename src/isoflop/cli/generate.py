@@ -32,6 +32,7 @@ Prompt = str | list[Message]
     metavar="NAME",
     help="isoflop:PATH or hf:PATH-or-repo.",
 )
+@click.option("--adapter", metavar="DIR", help="That 'isoflop finetune --lora' or PEFT wrote.")
 @click.option(
     "--prompts",
     metavar="FILE",
@@ -79,6 +80,7 @@ Prompt = str | list[Message]
 def generate(
     prompt: str | None,
     name: str,
+    adapter: str | None,
     prompts: str | None,
     chat: bool,
     system: str | None,
@@ -103,6 +105,10 @@ def generate(
         raise UsageError("Log-probabilities do not fit in running text. Add --json.")
     draws = Sampling(**sampling)
     model: CausalModel = open_model(name, needs=["logits"])
+    if adapter is not None:
+        from isoflop.lm.adapted import with_adapter
+
+        model = with_adapter(model, adapter)
     constraint = _constraint(model, json_schema, regex)
     request = Request(most, draws, stop, constraint, alternatives, ignore_end)
     streamed = not as_json and prompts is None

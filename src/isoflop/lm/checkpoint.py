@@ -251,6 +251,14 @@ def _unnamed(
             ) from error
 
 
+def exported(configuration: Configuration, name: str) -> list[tuple[str, int | None]]:
+    """The names in transformers of one of our tensors, each with its rows; None for all."""
+    names = _names(configuration, name)
+    if len(names) == 1:
+        return [(names[0], None)]
+    return list(zip(names, _rows(configuration, name, len(names)), strict=True))
+
+
 def _rows(c: Configuration, name: str, parts: int) -> tuple[int, ...]:
     if parts == 3:
         return (c.heads * c.key_width, c.kv_heads * c.key_width, c.kv_heads * c.key_width)
