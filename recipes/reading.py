@@ -1,13 +1,17 @@
 """The reading model: answers from passages in its context. `python -m recipes.reading OUT`.
 
-Three stages on invented worlds: one or two short passages, then middling ones, then the whole
-task. Each is a training that resumes; the last one's model is stored in 16 bits. An exam on worlds
-of the test split, whose names and part of whose wordings training never shows, ends it.
+First it learns to copy: pairs of random words, asked for again in another order. Without that the
+reading task alone taught nothing but guessing in 4 M tokens. Then three stages on invented worlds:
+one or two short passages, middling ones, and the whole task, in which most names are words of any
+letters, so that what a name is cannot be learnt by heart. Each stage resumes; the last one's model
+is stored in 16 bits. An exam on worlds of the test split, whose names and part of whose wordings
+training never shows, ends it.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,10 +23,10 @@ import torch
 from isoflop.lm import checkpoint
 from isoflop.lm.tokenizer import Tokenizer, train_tokenizer
 from isoflop.lm.transformer import Configuration, Transformer
-from isoflop.train.corpus import TrainingDocument
-from isoflop.train.optimize import Rates
-from isoflop.train.pretrain import Recipe, Training
-from isoflop.train.records import Segment
+from isoflop.train.batches import IGNORED
+from isoflop.train.optimize import Optimizer, Rates
+from isoflop.train.pretrain import Recipe, Training, summed_loss
+from isoflop.train.records import Segment, TrainingDocument
 from isoflop.train.shards import Shards, pack
 from isoflop.worlds import reading_exam, reading_records
 
@@ -37,6 +41,7 @@ class Stage:
         seed: Of the records.
         records: How many are made; the first ones are held out.
         difficulty: Of the records; None for the task's own mixture.
+        odd: Share of records whose names are words of any letters.
         questions_count: Whether the questions after the first count too, not only the answers:
             it is there that copying of names is learnt first.
         context: Tokens of a row.
@@ -49,6 +54,7 @@ class Stage:
     seed: int
     records: int
     difficulty: float | None
+    odd: float
     questions_count: bool
     context: int
     batch: int
@@ -58,20 +64,20 @@ class Stage:
 
 
 STAGES = {
-    "s1": Stage(1, 14_000, 0.1, True, 160, 13, 13, 750, 0.2),
-    "s2": Stage(2, 12_000, 0.4, False, 448, 9, 9, 700, 0.2),
-    "s3": Stage(3, 36_000, None, False, 1024, 8, 4, 1000, 0.4),
+    "easy": Stage(1, 14_000, 0.1, 0.15, True, 160, 13, 13, 500, 0.2),
+    "middle": Stage(2, 12_000, 0.4, 0.15, False, 448, 9, 9, 400, 0.2),
+    "whole": Stage(4, 14_000, None, 0.6, False, 1024, 6, 3, 950, 0.4),
 }
+PAIR_STEPS, PAIR_ROWS, PAIR_CONTEXT = (400, 700), 16, 128
 
 
 def main(out: Path) -> None:
     """Train, store and examine it."""
     torch.set_num_threads(1)
     tokenizer = _tokenizer(out)
-    model: Transformer | None = None
+    model = _copying(out / "pairs", tokenizer)
     for name, stage in STAGES.items():
         model = _trained(stage, out / name, tokenizer, model)
-    assert model is not None
     checkpoint.save(model, tokenizer, out / "model", dtype=torch.float16)
     found = examine(checkpoint.load(out / "model").eval(), tokenizer)
     (out / "exam.json").write_text(json.dumps(found, indent=1) + "\n")
@@ -81,8 +87,7 @@ def main(out: Path) -> None:
 def _tokenizer(out: Path) -> Tokenizer:
     folder = out / "tokenizer"
     if not folder.exists():
-        stage = STAGES["s3"]
-        records = reading_records(stage.seed, TOKENIZER_RECORDS, difficulty=stage.difficulty)
+        records = reading_records(3, TOKENIZER_RECORDS)
         texts = ("".join(str(text) for text, _ in record["segments"]) for record in records)
         tokenizer = train_tokenizer(texts, VOCABULARY)
         folder.mkdir(parents=True)
@@ -90,18 +95,72 @@ def _tokenizer(out: Path) -> Tokenizer:
     return Tokenizer.load(folder)
 
 
-def _trained(
-    stage: Stage, folder: Path, tokenizer: Tokenizer, start: Transformer | None
-) -> Transformer:
+def _copying(folder: Path, tokenizer: Tokenizer) -> Transformer:
+    """A model that finds a pair again by its first word and copies the second."""
+    for number, steps in enumerate(PAIR_STEPS):
+        here, before = folder / str(number), folder / str(number - 1)
+        if (here / "config.json").exists():
+            continue
+        model = checkpoint.load(before) if number else Transformer(_sizes(PAIR_CONTEXT))
+        if not number:
+            model.initialise(0)
+        model.to(torch.bfloat16)
+        rates = Rates(decay=0.2)
+        optimizer, chance = Optimizer(model, rates), random.Random(number + 1)
+        for step in range(steps):
+            inputs, targets = _pairs(chance, tokenizer)
+            loss = summed_loss(model, inputs, targets) / (targets != IGNORED).sum()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            optimizer.collect()
+            optimizer.step(rates.factor(step, steps))
+        checkpoint.save(model, tokenizer, here, weights=optimizer.weights())
+    return checkpoint.load(folder / str(len(PAIR_STEPS) - 1))
+
+
+def _pairs(chance: random.Random, tokenizer: Tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of two to eight pairs of random words, each asked for again and again."""
+    spelled = tokenizer.token_bytes
+    first = [i for i, b in enumerate(spelled) if b[:1] == b" " and b[1:].isalpha()]
+    later = [i for i, b in enumerate(spelled) if b.isalpha()]
+    (colon,), (newline,) = tokenizer.encode(":"), tokenizer.encode("\n")
+
+    def word() -> list[int]:
+        more = chance.choice((0, 1, 1, 2))
+        return [chance.choice(first), *(chance.choice(later) for _ in range(more))]
+
+    inputs, targets = [], []
+    for _ in range(PAIR_ROWS):
+        pairs = [(word(), word()) for _ in range(chance.choice((2, 3, 4, 6, 8)))]
+        ids, counts = [tokenizer.end], [False]
+        shown = True
+        while len(ids) <= PAIR_CONTEXT:
+            for key, value in pairs:
+                ids += [*key, colon, *value, newline]
+                # the first token of a key cannot be known, all else can be copied
+                again = [False] + [True] * (len(key) + len(value) + 1)
+                counts += [False] * len(again) if shown else again
+            shown = False
+            chance.shuffle(pairs)
+        inputs.append(ids[:PAIR_CONTEXT])
+        pieces = zip(ids[1 : PAIR_CONTEXT + 1], counts[1 : PAIR_CONTEXT + 1], strict=True)
+        targets.append([id if counted else IGNORED for id, counted in pieces])
+    return torch.tensor(inputs), torch.tensor(targets)
+
+
+def _sizes(context: int) -> Configuration:
+    return Configuration(
+        vocabulary=VOCABULARY, width=192, layers=4, heads=6, kv_heads=6, hidden=512,
+        context=context, position="rope", query_key_norm=True,
+    )  # fmt: skip
+
+
+def _trained(stage: Stage, folder: Path, tokenizer: Tokenizer, start: Transformer) -> Transformer:
     if not (folder / "data" / "held-out").exists():
         documents = list(_documents(stage))
         pack(documents[HELD_OUT:], tokenizer, folder / "data" / "train")
         pack(documents[:HELD_OUT], tokenizer, folder / "data" / "held-out")
     recipe = Recipe(
-        Configuration(
-            vocabulary=VOCABULARY, width=192, layers=4, heads=6, kv_heads=6, hidden=512,
-            context=stage.context, position="rope", query_key_norm=True,
-        ),
+        _sizes(stage.context),
         steps=stage.steps,
         batch=stage.batch,
         micro_batch=stage.micro_batch,
@@ -109,7 +168,7 @@ def _trained(
         align="document",
         rates=Rates(decay=stage.decay),
         evaluate_steps=100,
-    )  # fmt: skip
+    )
     shards = Shards.load(folder / "data" / "train")
     held_out = Shards.load(folder / "data" / "held-out")
     training = Training(recipe, shards, held_out, tokenizer, folder, start=start)
@@ -118,7 +177,7 @@ def _trained(
 
 
 def _documents(stage: Stage) -> Iterator[TrainingDocument]:
-    records = reading_records(stage.seed, stage.records, difficulty=stage.difficulty)
+    records = reading_records(stage.seed, stage.records, difficulty=stage.difficulty, odd=stage.odd)
     for number, record in enumerate(records):
         segments = tuple(
             Segment(str(text), bool(counts) or (stage.questions_count and place > 0))
