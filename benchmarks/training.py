@@ -37,7 +37,7 @@ from isoflop.train.records import Segment
 from isoflop.train.shards import Shards, pack
 from isoflop.train.trial import matmul_peak
 
-ROUNDS, UPDATES = 5, 2
+ROUNDS, UPDATES = 3, 2
 # The shape of nanoGPT's train_shakespeare_char, and its README's recipe for a processor.
 LARGE = Configuration(65, 384, 6, 6, 6, 1536, 256, "alibi")
 SMALL = Configuration(66, 128, 4, 4, 4, 512, 64, "alibi")
@@ -96,8 +96,10 @@ def speed() -> dict[str, Any]:
         }
         for dtype in ("float32", "bfloat16"):
             for position in ("alibi", "rope"):
-                training = _training(Path(folder) / (dtype + position), dtype, position)
-                works[f"isoflop {position} {dtype}"] = training.update
+                for optimizer in ("muon", "adamw"):
+                    name = f"isoflop {position} {optimizer} {dtype}"
+                    training = _training(Path(folder) / name, dtype, position, optimizer)
+                    works[name] = training.update
         for work in works.values():
             work()
         seconds: dict[str, list[float]] = {name: [] for name in works}
@@ -118,7 +120,8 @@ def speed() -> dict[str, Any]:
             "share_of_measured_peak": flops / taken / peaks[name.split()[-1]],
             "times": times,
         }
-    ours = {d: rows[f"isoflop alibi {d}"]["tokens_per_processor_second"] for d in peaks}
+    ours = {d: rows[f"isoflop alibi adamw {d}"]["tokens_per_processor_second"] for d in peaks}
+    muon = {d: rows[f"isoflop alibi muon {d}"]["tokens_per_processor_second"] for d in peaks}
     theirs = {d: rows[f"nanoGPT {d}"]["tokens_per_processor_second"] for d in peaks}
     return {
         "rows": rows,
@@ -126,6 +129,9 @@ def speed() -> dict[str, Any]:
         "ratio_to_default": ours["bfloat16"] / theirs["float32"],
         "ratio_float32": ours["float32"] / theirs["float32"],
         "ratio_bfloat16": ours["bfloat16"] / theirs["bfloat16"],
+        "ratio_to_default_muon": muon["bfloat16"] / theirs["float32"],
+        "ratio_float32_muon": muon["float32"] / theirs["float32"],
+        "ratio_bfloat16_muon": muon["bfloat16"] / theirs["bfloat16"],
     }
 
 
@@ -171,14 +177,15 @@ def _packed(text: str, characters: Characters, folder: Path) -> Shards:
     return pack([document], characters, folder)
 
 
-def _training(folder: Path, dtype: str, position: str) -> Training:
+def _training(folder: Path, dtype: str, position: str, optimizer: str) -> Training:
     text = (evaldata() / "text" / "tinyshakespeare.txt").read_text()
     characters = Characters(text)
     shards = _packed(text, characters, folder / "train")
     c = replace(LARGE, vocabulary=characters.vocabulary)
     if position == "rope":
         c = replace(c, position="rope", hidden=1024)
-    recipe = Recipe(c, steps=1000, batch=16, micro_batch=16, dtype=dtype)  # type: ignore[arg-type]
+    rates = Rates(optimizer=optimizer)  # type: ignore[arg-type]  # one of the two
+    recipe = Recipe(c, 1000, 16, 16, dtype=dtype, rates=rates)  # type: ignore[arg-type]
     return Training(recipe, shards, shards, characters, folder)  # type: ignore[arg-type]
 
 

@@ -1,6 +1,7 @@
 """isoflop train: a language model of one's own, from texts and a budget."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -36,6 +37,13 @@ POSITIONS = ("rope", "alibi", "sinusoidal", "learned", "none")
 @click.option("--dropout", type=click.FloatRange(0, 0.9), default=0.0, metavar="P")
 @click.option("--held-out", type=click.FloatRange(0.001, 0.9), default=0.05, show_default=True)
 @click.option("--rate", type=float, metavar="X", help="Learning rates, times this.")
+@click.option(
+    "--optimizer",
+    default="muon",
+    show_default=True,
+    metavar="muon|adamw",
+    help="Of the matrices: muon learns more from a token, adamw takes less time for it.",
+)
 @click.option(
     "--records", is_flag=True, help="Rows begin with a document: for prompts and answers."
 )
@@ -77,6 +85,7 @@ def _wish(
     position: str,
     shape: str | None,
     rate: float | None,
+    optimizer: str,
     records: bool,
     dtype: str | None,
     **same: Any,
@@ -92,10 +101,15 @@ def _wish(
 
     if dtype is not None and dtype not in DTYPES:
         raise UsageError(f"No number format {dtype!r}: {', '.join(get_args(Dtype))}.")
-    usual = Rates()
+    if optimizer not in ("muon", "adamw"):
+        raise UsageError(f"No optimizer {optimizer!r}: muon, adamw.")
+    usual = Rates(optimizer=cast(Any, optimizer))  # one of the two
     times = 1.0 if rate is None else rate
-    rates = Rates(
-        matrices=usual.matrices * times, tables=usual.tables * times, vectors=usual.vectors * times
+    rates = replace(
+        usual,
+        matrices=usual.matrices * times,
+        tables=usual.tables * times,
+        vectors=usual.vectors * times,
     )
     return Wish(
         seconds=None if minutes is None else minutes * 60,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ class Rates:
         warmup: Share of the steps in which the rates rise.
         decay: Share of the steps, at the end, in which they fall to nothing.
         clip: Largest norm of the gradient; larger ones are scaled down to it.
+        optimizer: Of the matrices of the layers; AdamW takes the rate of the vectors for them. It
+            costs next to nothing where Muon costs a third of an update of 4,096 tokens of a 10 M
+            model, and learns less from each token.
     """
 
     matrices: float = 0.02
@@ -35,6 +38,7 @@ class Rates:
     warmup: float = 0.02
     decay: float = 0.4
     clip: float = 1.0
+    optimizer: Literal["muon", "adamw"] = "muon"
 
     def factor(self, step: int, steps: int) -> float:
         """Warmup-stable-decay: the share of the rates' height at a step counted from 0.
@@ -154,13 +158,17 @@ class Optimizer:
         rows = _fused_rows(model)
         for name, master in self.masters.items():
             master.grad = self.gradients[name]
-            if master.dim() == 2 and name.startswith("blocks."):
+            inside = master.dim() == 2 and name.startswith("blocks.")
+            if inside and rates.optimizer == "muon":
                 parts = rows.get(name, [self.named[name].shape[0]])
                 self.matrices.append(Matrix(name, master, torch.zeros_like(master), parts))
             else:
                 self.others[name] = master
-        tables = [master for master in self.others.values() if master.dim() >= 2]
-        vectors = [master for master in self.others.values() if master.dim() < 2]
+        in_layers = {id(m) for name, m in self.others.items() if name.startswith("blocks.")}
+        tables, vectors = [], []
+        for master in self.others.values():
+            which = vectors if master.dim() < 2 or id(master) in in_layers else tables
+            which.append(master)
         groups = [{"params": tables, "lr": rates.tables}, {"params": vectors, "lr": rates.vectors}]
         self.adamw = torch.optim.AdamW(
             groups, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0, fused=True
