@@ -17,6 +17,7 @@ COMMANDS = {
     "perplexity": ("isoflop.cli.perplexity:perplexity", "How well a model predicts texts."),
     "compress": ("isoflop.cli.compress:compress", "Make a text small by a model's predictions."),
     "decompress": ("isoflop.cli.decompress:decompress", "Get a compressed text back."),
+    "detect": ("isoflop.cli.detect:detect", "How machine-like texts are, and what can be told."),
     "exam": ("isoflop.cli.exam:exam", "Ask, score and compare: numbers that can be trusted."),
     "plan": ("isoflop.cli.plan:plan", "What it costs, before it is spent."),
     "catalog": (
