@@ -54,6 +54,7 @@ def modules(*arguments: str) -> set[str]:
         ("plan", "fit", "--help"),
         ("exam", "--help"),
         ("exam", "score", "--help"),
+        ("exam", "make", "--help"),
         ("config",),
         ("catalog",),
         ("catalog", "accelerators", "h100"),

@@ -5,6 +5,7 @@ import click
 from isoflop.cli.lazy import LazyGroup
 
 EXAMS = {
+    "make": ("isoflop.cli.exam.make:make_command", "An exam from one's own documents."),
     "run": ("isoflop.cli.exam.run:run_command", "Ask a model; forecast before, bill after."),
     "score": ("isoflop.cli.exam.score:score_command", "Score recorded answers, joined by prompt."),
     "compare": (

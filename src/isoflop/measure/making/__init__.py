@@ -1,0 +1,1 @@
+"""Exams from one's own documents, without a language model."""
