@@ -156,6 +156,11 @@ def test_names_are_told_by_their_form() -> None:
 def test_days_versions_and_parts_of_names_are_not_names() -> None:
     sentence = "On 3 May version 3.11.2 of E. Coli and the Duke of Kent met in 12-inch boxes."
     assert [name.text for name in names(sentence)] == ["May"]
+    sentence = (
+        "On a Monday Werner von Braun left the All India League for Central and East Prussia."
+    )
+    assert [name.text for name in names(sentence)] == ["East Prussia"]
+    assert [name.text for name in names("It was the Parliament's duty to Anna.")] == ["Anna"]
 
 
 @pytest.mark.parametrize(

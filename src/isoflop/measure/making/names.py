@@ -20,15 +20,21 @@ def _listed(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+|['’](?!s\b)[^\W\d_]+)*")
 # One number, with marks between its thousands or one before its fraction; no version.
 ONE = re.compile(r"\d+(?:[.,]\d+)?|\d{1,3}(?:\D\d{3})+(?:[.,]\d+)?")
-# The beginning of a name that goes on behind this word, or an initial.
-BEGUN = re.compile(r"\b(?:[^\W\d_]\.|[A-Z][^\W\d_]* (?:of|de|von|van)) $")
+# A name that began before: an initial, "Duke of", "the All" before "India Muslim League".
+BEGUN = re.compile(r"\b(?:[^\W\d_]\.|[A-Z][^\W\d_]* (?:of|de|von|van)) $|(?<=\s)[A-Z][^\W\d_]* $")
+# A name that goes on: "Werner" before "von Braun", "Central" before "and Eastern Europe".
+GOES_ON = re.compile(r"[\w&/'’-]| (?:of|de|von|van|and|or|&) [A-Z]| \d|\. [a-z]")
 YEAR = re.compile(r"1[0-9]\d\d|20\d\d")
 MONTHS = _listed(
     "January February March April May June July August September October November December "
     "Januar Februar März Mai Juni Juli Oktober Dezember"
+)
+DAYS = _listed(
+    "Monday Tuesday Wednesday Thursday Friday Saturday Sunday Montag Dienstag Mittwoch Donnerstag "
+    "Freitag Samstag Sonntag"
 )
 NEAREST_YEARS = 19  # by which a changed year is off at most
 
@@ -124,13 +130,14 @@ def _is_whole(sentence: str, run: list[re.Match[str]]) -> bool:
     return (
         (before[-1:] == " " or before[-1:] in '("“„')
         and not BEGUN.search(before)
-        and not re.match(r"[\w&/'’-]| of [A-Z]| \d|\. [a-z]| & ", after)
+        and not GOES_ON.match(after)
         and len(run[-1][0]) > 1
     )
 
 
 def _is_capital(word: str) -> bool:
-    return word in MONTHS or (word[0].isupper() and word.casefold() not in COMMON)
+    plain = word.casefold() in COMMON or word in DAYS
+    return word in MONTHS or (word[0].isupper() and not plain)
 
 
 def _kind(text: str) -> Kind:
