@@ -1,6 +1,7 @@
 """How well detectors find a model's own samples among pages it never saw, by length.
 
     python -m benchmarks.detection [--texts N]
+    python -m benchmarks.detection --recordings F  # published result files below the folder F
 
 The machine's texts are drawn from the shipped prose model at temperature 1 without filters, each
 after the first 24 tokens of a human text, which are not scored as part of it. The human texts are
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,9 +28,11 @@ from isoflop.lm.generate import Request, generate
 from isoflop.lm.open import PROSE
 from isoflop.lm.own import OwnModel
 from isoflop.lm.sample import Sampling
+from isoflop.measure.detection.audit import audit
 from isoflop.measure.detection.detectors import DETECTORS, Scored
 from isoflop.measure.detection.normalise import normalised
 from isoflop.measure.detection.reading import of_text, score_texts
+from isoflop.measure.detection.sets import read_sets
 from isoflop.measure.detection.surface import surface
 from isoflop.measure.statistics.auroc import auroc
 
@@ -42,7 +46,12 @@ def main() -> None:
     """Sample, score, save and print."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--texts", type=int, default=TEXTS, metavar="N")
-    count = asked.parse_args().texts
+    asked.add_argument("--recordings", type=Path, metavar="F")
+    given = asked.parse_args()
+    if given.recordings is not None:
+        recordings(given.recordings)
+        return
+    count = given.texts
     torch.set_num_threads(1)
     started = time.process_time()
     model = OwnModel(PROSE.partition(":")[2])
@@ -62,6 +71,22 @@ def main() -> None:
     }
     (machine.RESULTS / "detection.json").write_text(json.dumps(result, indent=1) + "\n")
     show(rows)
+
+
+def recordings(folder: Path) -> None:
+    """Every detector's scores again, beside the AUROC that its file states."""
+    found = [audit(each) for each in read_sets(folder) if each.recorded]
+    rows = [row for each in found for row in each.rows]
+    apart = [abs(row.area.value - row.published) for row in rows if row.published is not None]
+    said = [" ".join(row.flags) for row in rows]
+    below = sum("not above the surface floor" in flags for flags in said)
+    still = sum("nor after normalisation" in flags for flags in said)
+    scores = sum(each.scores.size for one in found for each in one.set.recorded)
+    print(
+        f"{len(rows)} recordings of {scores:,} scores in {len(found)} sets; {len(apart)} state an "
+        f"AUROC, at most {max(apart):.1e} from ours; {below} are not above the surface floor, "
+        f"{still} of them not after normalisation either"
+    )
 
 
 def texts(model: OwnModel, count: int) -> tuple[list[str], list[str]]:

@@ -41,6 +41,20 @@ def test_recorded_scores_give_the_published_areas(
     assert by_name["newlines"].leaks == (newlines > 0.5)
 
 
+def test_a_detector_may_be_above_the_floor_of_normalised_texts_only(tmp_path: Path) -> None:
+    words = ["one", "two", "six", "ten"]
+    texts = [[f"{words[at % 4]} {words[at % 3]}." for at in range(60)] for _ in range(2)]
+    texts[1] = [text.replace(" ", "\n") for text in texts[1]]
+    draw = np.random.default_rng(1)
+    scores = draw.normal([0.0] * 60 + [2.0] * 60)
+    rows: list[dict[str, object]] = [
+        {"text": text, "label": int(at >= 60), "score": score}
+        for at, (text, score) in enumerate(zip(texts[0] + texts[1], scores, strict=True))
+    ]
+    of = audit(read_set(write(tmp_path / "a.jsonl", rows)))
+    assert of.rows[0].flags == ("not above the surface floor",)
+
+
 def test_normalisation_takes_the_newlines_away(audits: dict[str, Audit]) -> None:
     plain = audits["xsum_gpt-4"].plain
     assert plain is not None
@@ -115,6 +129,19 @@ def result(scores: list[float], area: float) -> dict[str, object]:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("squad_gpt-neo-2.7B.npr.json", "x"),
+        ("xsum_gpt-3.5-turbo.gpt-neo-2.7B.lrr.json", "x (gpt-neo-2.7B)"),
+        ("xsum_gpt-4.roberta-base-openai-detector.json", "x"),
+    ],
+)
+def test_a_detector_is_named_with_its_models(tmp_path: Path, name: str, title: str) -> None:
+    (tmp_path / name).write_text(json.dumps(result([0.1, 0.2, 0.3, 0.4], 1.0)))
+    assert read_set(tmp_path / name).recorded[0].name == title
+
+
 def test_saturated_tied_missing_and_misquoted_scores_are_flagged(tmp_path: Path) -> None:
     scores = [0.0, 0.0, 0.0, 0.3, math.nan, 0.5, 1.0, 1.0, 1.0, 0.0]
     path = tmp_path / "set.m.x.json"
@@ -147,7 +174,7 @@ def test_a_detector_that_counts_letters_is_not_above_the_floor(tmp_path: Path) -
     of = audit(found)
     assert of.raw is not None
     assert {"characters", "word length"} <= {f.name for f in of.raw.features if f.leaks}
-    assert "not above the surface floor" in of.rows[0].flags
+    assert "not above the surface floor, nor after normalisation" in of.rows[0].flags
 
 
 def test_texts_without_a_difference_do_not_leak() -> None:

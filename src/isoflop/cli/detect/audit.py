@@ -141,6 +141,9 @@ def _json(of: Audit) -> dict[str, object]:
                 "above_floor": None
                 if row.above_floor is None
                 else row.above_floor.difference.as_dict(),
+                "above_floor_normalised": None
+                if row.above_plain is None
+                else row.above_plain.difference.as_dict(),
                 "flags": list(row.flags),
             }
             for row in of.rows

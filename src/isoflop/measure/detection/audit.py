@@ -29,6 +29,7 @@ class Row:
         ties: How often scores coincide.
         above_floor: Its area less that of all surface features together, with DeLong's paired
             interval; None without texts.
+        above_plain: The same with the features of the normalised texts.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Row:
     left_out: int
     ties: Ties
     above_floor: Areas | None
+    above_plain: Areas | None
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -46,7 +48,8 @@ class Row:
         if self.area.high < 0.5:
             said.append(f"scores the other way round: {1 - self.area.value:.4f} reversed")
         if self.above_floor is not None and self.above_floor.difference.low <= 0:
-            said.append("not above the surface floor")
+            rests = self.above_plain is not None and self.above_plain.difference.low <= 0
+            said.append(f"not above the surface floor{', nor after normalisation' * rests}")
         if self.ties.saturated():
             most = max(self.ties.lowest_share, self.ties.highest_share)
             said.append(f"saturated: {most:.0%} at one end")
@@ -115,13 +118,15 @@ def audit(found: DetectionSet) -> Audit:
         raw = surface(found.texts, machine, found.pairs)
         plain = surface(found.texts, machine, found.pairs, plain=True)
     kinds = [{t for t, m in zip(found.texts, machine, strict=True) if t and m == k} for k in (0, 1)]
-    rows = [_row(found, recorded, raw) for recorded in found.recorded]
+    rows = [_row(found, recorded, raw, plain) for recorded in found.recorded]
     rows.sort(key=lambda row: -row.area.value)
     empty = sum(not text.strip() for text in found.texts) if found.has_texts else 0
     return Audit(found, raw, plain, len(kinds[0] & kinds[1]), empty, tuple(rows))
 
 
-def _row(found: DetectionSet, recorded: Recorded, raw: Surface | None) -> Row:
+def _row(
+    found: DetectionSet, recorded: Recorded, raw: Surface | None, plain: Surface | None
+) -> Row:
     kept = ~np.isnan(recorded.scores)
     machine, scores = found.machine[kept], recorded.scores[kept]
     if min(int(machine.sum()), int((~machine).sum())) < 2:
@@ -133,7 +138,10 @@ def _row(found: DetectionSet, recorded: Recorded, raw: Surface | None) -> Row:
         recorded.published,
         int((~kept).sum()),
         ties(scores, machine),
-        None if raw is None else _compared(found, recorded.scores, raw.scores),
+        *(
+            None if of is None else _compared(found, recorded.scores, of.scores)
+            for of in (raw, plain)
+        ),
     )
 
 

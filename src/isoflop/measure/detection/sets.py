@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ ONES = frozenset(("1", "true"))
 PAIRS = (("original", "sampled"), ("human_answers", "chatgpt_answers"), ("human", "machine"))
 GENERATED = "_generated_text_wo_prompt"  # Hans et al. 2024, their data sets
 NOT_SCORES = frozenset(("id", "index", "idx", "n", "adv_source_id", "source_id", "length", "seed"))
+PART = re.compile(r"\.(?!\d)")  # no part begins with a digit: gpt-neo-2.7B is one
 MOST_BYTES = 1 << 30
 
 
@@ -178,7 +180,7 @@ def _results(found: Mapping[str, Any], name: str) -> DetectionSet | None:
 
 def _models(name: str) -> str:
     """The models that a result file of fast-detect-gpt is named for: SET.MODELS.DETECTOR."""
-    parts = name.split(".")
+    parts = PART.split(name)
     return ".".join(parts[1:-1]) if len(parts) > 2 else ""
 
 
