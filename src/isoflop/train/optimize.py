@@ -165,7 +165,8 @@ class Optimizer:
             else:
                 self.others[name] = master
         in_layers = {id(m) for name, m in self.others.items() if name.startswith("blocks.")}
-        tables, vectors = [], []
+        tables: list[Tensor] = []
+        vectors: list[Tensor] = []
         for master in self.others.values():
             which = vectors if master.dim() < 2 or id(master) in in_layers else tables
             which.append(master)
