@@ -135,7 +135,7 @@ def speed() -> dict[str, Any]:
     }
 
 
-def shakespeare(steps: int = 1150) -> dict[str, Any]:
+def shakespeare(steps: int = 380) -> dict[str, Any]:
     """Train 0.80 M parameters on tiny Shakespeare; validation loss per character and time.
 
     The split is nanoGPT's: the first nine tenths to learn from, the rest to measure on, whole, in
