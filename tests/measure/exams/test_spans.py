@@ -56,6 +56,7 @@ def wrong(right: str, context: str, random: Random) -> list[str]:
         " ".join(shuffled),
         " ".join(text[place : place + random.randint(1, 6)]),
         f"{right} {right}",
+        f"the-{right}",  # marks go before articles, so this is one word
         random.choice(("", "a", "the an", "...", "-", "\u2014")),
     ]
 
@@ -74,7 +75,7 @@ def test_every_score_equals_the_official_ones_on_all_of_xquad(evaldata: Path) ->
                 assert spans.exact_match(said, accepted) == exact
                 assert abs(spans.f1(said, accepted) - overlap) < 1e-12
                 compared += 1
-    assert (questions, compared) == (1190, 11900)
+    assert (questions, compared) == (1190, 13090)
 
 
 def test_an_empty_answer_is_right_only_where_nothing_is_to_be_said() -> None:
