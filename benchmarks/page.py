@@ -66,7 +66,10 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     parts += [make(results[name]) for name, make in SECTIONS.items() if name in results]
     others = {name: result for name, result in results.items() if not _has_section(name)}
     if others:
-        rows = [[name, result["machine"]["date"][:10]] for name, result in others.items()]
+        rows = [
+            [name, result["machine"]["date"][:10] if "machine" in result else "-"]
+            for name, result in others.items()
+        ]
         parts.append("## Further results\n\n" + table(["file", "measured"], rows))
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
