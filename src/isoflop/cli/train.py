@@ -9,7 +9,7 @@ import click
 
 from isoflop import quantities
 from isoflop.cli import options
-from isoflop.cli.output import Bar, amount, dollars, duration, note, print_json, table
+from isoflop.cli.output import DASH, Bar, amount, dollars, duration, note, print_json, table
 from isoflop.errors import UsageError, did_you_mean
 
 POSITIONS = ("rope", "alibi", "sinusoidal", "learned", "none")
@@ -135,16 +135,23 @@ def _sizes(text: str | None) -> tuple[int, ...]:
 
 def show(report: dict[str, Any], out: str) -> None:
     """The report for a person: quality, speed, and what was forecast beside what happened."""
+    show_figures(report)
+    click.echo(f"position scheme: {report['position']}; model: isoflop:{out}")
+
+
+def show_figures(report: dict[str, Any], measured_on: str = "held out") -> None:
+    """Loss curve, quality, speed, and the table of forecast and actual."""
     held_out = report["held_out"]
     click.echo(_curve(report["loss_curve"]))
     click.echo(
-        f"held out: perplexity {report['perplexity']:.4g} per token, "
+        f"{measured_on}: perplexity {report['perplexity']:.4g} per token, "
         f"{report['bits_per_byte']:.4f} bits per byte "
         f"({held_out['tokens']:,} tokens, {held_out['bytes']:,} bytes)"
     )
+    mfu = DASH if report["mfu"] is None else f"{report['mfu']:.1%}"
     click.echo(
         f"{report['tokens']:,} tokens, {report['tokens_per_second']:,.0f} a second in "
-        f"{report['dtype']} on {report['threads']} threads; MFU {report['mfu']:.1%} of "
+        f"{report['dtype']} on {report['threads']} threads; MFU {mfu} of "
         f"{amount(report['matmul_flops_per_second'], 'FLOP/s')}, measured"
     )
     forecast, bill = report["forecast"], report["bill"]
@@ -156,7 +163,6 @@ def show(report: dict[str, Any], out: str) -> None:
         ("CO2e", amount(forecast["grams_co2e"], "g"), amount(bill["grams_co2e"], "g")),
     ]
     click.echo(table(("", "forecast", "actual"), rows))
-    click.echo(f"position scheme: {report['position']}; model: isoflop:{out}")
 
 
 def _curve(points: list[dict[str, Any]], columns: int = 8) -> str:

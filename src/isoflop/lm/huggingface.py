@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from isoflop.architecture import Architecture
 from isoflop.catalog import configuration
 from isoflop.errors import IsoflopError, UsageError
 from isoflop.lm.huggingface_cache import Allocated
@@ -167,7 +168,8 @@ class HuggingFaceModel(LocalModel):
         return self.pieces.byte_lengths(ids, self.decode)
 
     @cached_property
-    def _architecture(self) -> Any:
+    def architecture(self) -> Architecture | None:
+        """Its sizes as the plan counts them; None for an unknown kind."""
         try:
             return configuration.from_config(self.config.to_dict())
         except (IsoflopError, KeyError, TypeError, ValueError):
@@ -175,10 +177,10 @@ class HuggingFaceModel(LocalModel):
 
     def forward_flops(self, tokens: int, past: int = 0) -> float | None:
         """FLOPs to read so many tokens after so many cached ones; None for an unknown kind."""
-        if self._architecture is None:
+        if self.architecture is None:
             return None
-        whole = flops.forward_flops(self._architecture, [past + tokens])
-        return whole - flops.forward_flops(self._architecture, [past] if past else [])
+        whole = flops.forward_flops(self.architecture, [past + tokens])
+        return whole - flops.forward_flops(self.architecture, [past] if past else [])
 
     def new_cache(self, batch: int, most: int) -> DynamicCache | None:
         """An empty cache for so many tokens; None where the model takes none."""

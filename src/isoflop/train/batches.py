@@ -89,6 +89,10 @@ class Batches:
         """The epoch, from 0, that a step's first row is from."""
         return self._place(step * self.batch)[0]
 
+    def rows_of(self, epoch: int) -> int:
+        """How many rows an epoch has."""
+        return len(self._epoch(epoch))
+
     def _place(self, row: int) -> tuple[int, int]:
         """The epoch of a row, and its place there."""
         while self._first_rows[-1] <= row:

@@ -100,6 +100,8 @@ class SharedTraining(Training):
     The first process writes ledger and checkpoints.
     """
 
+    recipe: Recipe
+
     def __init__(self, processes: Processes, recipe: Recipe, *data: Any, **options: Any) -> None:
         if recipe.batch % processes.world:
             raise UsageError(

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from isoflop import meter
@@ -22,10 +22,11 @@ from isoflop.lm import checkpoint
 from isoflop.lm.tokenizer import Tokenizer
 from isoflop.lm.transformer import Configuration, Transformer
 from isoflop.plan.flops import training_flops_per_token
-from isoflop.train.batches import IGNORED, Batches, evaluation_windows
+from isoflop.train.batches import IGNORED, Batches, Measure, evaluation_windows
 from isoflop.train.ledger import Ledger
 from isoflop.train.optimize import Optimizer, Rates
 from isoflop.train.shards import Shards
+from isoflop.train.tuning import Tuning
 
 KEPT = 2  # checkpoints
 Progress = Callable[[str, int, int], None]
@@ -62,9 +63,14 @@ class Recipe:
     report_steps: int = 10
 
     @property
+    def context(self) -> int:
+        """Tokens of a row."""
+        return self.configuration.context
+
+    @property
     def tokens(self) -> int:
         """Tokens read in all, padding included."""
-        return self.steps * self.batch * self.configuration.context
+        return self.steps * self.batch * self.context
 
     @property
     def flops(self) -> float:
@@ -104,45 +110,116 @@ class HeldOut:
         return math.exp(min(self.nats_per_token, 700.0))
 
 
+class Network(Protocol):
+    """What the loop needs of a network: ours, or another's behind a few lines."""
+
+    def states(self, inputs: Tensor, /) -> Tensor:
+        """The last states of tokens (B, T): (B, T, width)."""
+
+    def logits(self, states: Tensor, /) -> Tensor:
+        """The output head over states (..., width): (..., V), float32."""
+
+    def train(self, mode: bool = True, /) -> Any:
+        """Into training, dropout on."""
+
+    def eval(self) -> Any:
+        """Into evaluation."""
+
+
+class Learner(Protocol):
+    """What a training changes, which part of it learns, and how that part is kept."""
+
+    @property
+    def network(self) -> Network:
+        """What reads tokens."""
+
+    @property
+    def trained(self) -> nn.Module:
+        """Whose parameters are changed: the network itself, or factors beside it."""
+
+    @property
+    def measure(self) -> Measure:
+        """Its tokenizer."""
+
+    def flops(self, tokens: int, counted: int) -> float | None:
+        """FLOPs of an update by so many tokens, of which some count; None if not known."""
+
+    def write(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """Keep the trained weights, by the names of `trained`, in a folder that exists."""
+
+    def read(self, folder: Path) -> dict[str, Tensor]:
+        """The weights that `write` kept.
+
+        Raises:
+            DamagedCheckpoint: If they are damaged.
+        """
+
+
+class Whole:
+    """A model of ours that learns in all its weights; a `Learner`."""
+
+    def __init__(self, model: Transformer, tokenizer: Tokenizer, context: int) -> None:
+        self.network = self.trained = model
+        self.measure, self.context = tokenizer, context
+
+    def flops(self, tokens: int, counted: int) -> float:
+        """Only tokens that count meet the head."""
+        c = self.network.configuration
+        without_head = 6.0 * c.architecture.head_parameters
+        per_token = training_flops_per_token(c.architecture, self.context) - without_head
+        return tokens * per_token + counted * without_head
+
+    def write(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """As a model folder."""
+        checkpoint.write(self.network, self.measure, folder, weights=weights)
+
+    def read(self, folder: Path) -> dict[str, Tensor]:
+        """Of a model folder."""
+        return dict(checkpoint.load(folder).named_parameters())
+
+
 class Training:
     """A training in a run folder; made anew, or resumed from the folder's newest checkpoint.
 
-    Anew it begins with random weights, or with those of `start`.
+    Anew it begins with random weights, or with those of `start`; or it changes what a `learner`
+    says, with weights of its own.
     """
 
     share = 1  # the loss of a process counts so many times, see train/distributed.py
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: Recipe | Tuning,
         shards: Shards,
         held_out: Shards,
-        tokenizer: Tokenizer,
+        tokenizer: Tokenizer | None,
         folder: Path,
         *,
         start: Transformer | None = None,
+        learner: Learner | None = None,
     ) -> None:
         if recipe.batch % recipe.micro_batch:
             raise UsageError(
                 f"A batch of {recipe.batch} is no multiple of passes of {recipe.micro_batch}."
             )
-        self.recipe, self.held_out, self.tokenizer = recipe, held_out, tokenizer
+        self.recipe, self.held_out = recipe, held_out
         self.folder, self.ledger = folder, Ledger(folder)
-        c = recipe.configuration
         self.batches = Batches(
-            shards, batch=recipe.batch, context=c.context, seed=recipe.seed, align=recipe.align
-        )
-        self.model = Transformer(c)
-        self.model.initialise(recipe.seed)
-        if start is not None:
-            self.model.load_state_dict(start.state_dict())
-        self.model.to(getattr(torch, recipe.dtype))
-        self.optimizer = Optimizer(self.model, recipe.rates)
+            shards, batch=recipe.batch, context=recipe.context, seed=recipe.seed,
+            align=recipe.align,
+        )  # fmt: skip
+        if learner is None:
+            assert isinstance(recipe, Recipe)
+            assert tokenizer is not None
+            learner = Whole(_model(recipe, start), tokenizer, recipe.context)
+        self.learner = learner
+        self.model: Any = learner.network  # a `Transformer`, unless the learner has another
+        self.optimizer = Optimizer(learner.trained, recipe.rates)
         self.step = 0
         self.signals: list[int] = []
         self.seconds = self.processor_seconds = 0.0
         self.joules: float | None = 0.0
-        self.flops = 0.0
+        self.flops: float | None = 0.0
         torch.manual_seed(recipe.seed)
         self._resume()
 
@@ -195,7 +272,8 @@ class Training:
         if not (math.isfinite(total) and math.isfinite(norm)):
             raise TrainingFailed(self._not_a_number(total, norm))
         self.step += 1
-        self.flops += update_flops(self.recipe, counted)
+        taken = self.learner.flops(self.recipe.batch * self.recipe.context, counted)
+        self.flops = None if taken is None or self.flops is None else self.flops + taken
         return total, norm
 
     def total(self, value: float) -> float:
@@ -211,9 +289,9 @@ class Training:
         return evaluate(
             self.model,
             self.held_out,
-            self.tokenizer,
+            self.learner.measure,
             batch=self.recipe.micro_batch,
-            context=self.recipe.configuration.context,
+            context=self.recipe.context,
             most_tokens=most_tokens,
         )
 
@@ -224,8 +302,7 @@ class Training:
         fresh = folder / f"{self.step:08d}.part"
         shutil.rmtree(fresh, ignore_errors=True)
         (fresh / "train").mkdir(parents=True)
-        masters = self.optimizer.weights()
-        checkpoint.write(self.model, self.tokenizer, fresh, weights=masters)
+        self.learner.write(fresh, self.optimizer.weights())
         tensors = {name: t.contiguous() for name, t in self.optimizer.state().items()}
         tensors["random"] = torch.get_rng_state()
         save_file(tensors, fresh / "train" / "optimizer.safetensors")
@@ -254,9 +331,9 @@ class Training:
             try:
                 state = json.loads((folder / "train" / "state.json").read_text())
                 tensors = checkpoint.read_tensors(folder / "train" / "optimizer.safetensors")
-                weights = dict(checkpoint.load(folder).named_parameters())
+                weights = self.learner.read(folder)
                 random = tensors.pop("random")
-                was = Recipe.read(state["recipe"])
+                was = type(self.recipe).read(state["recipe"])
             except (OSError, ValueError, KeyError, TypeError, DamagedCheckpoint) as error:
                 self.ledger.add("damaged", checkpoint=folder.name, reason=str(error))
                 continue
@@ -269,7 +346,7 @@ class Training:
             self.ledger.add("resume", step=self.step, seconds=self.seconds)
             return
 
-    def _same(self, was: Recipe, tokenizer_sha256: str) -> None:
+    def _same(self, was: Recipe | Tuning, tokenizer_sha256: str) -> None:
         """Refuse to go on with another recipe than the checkpoint's; how often it saves is free."""
         if tokenizer_sha256 != self.batches.shards.tokenizer_sha256:
             raise UsageError(f"{self.folder} was trained with another tokenizer.")
@@ -295,7 +372,7 @@ class Training:
             self.ledger.add(
                 "step",
                 step=self.step,
-                tokens=self.step * r.batch * r.configuration.context,
+                tokens=self.step * r.batch * r.context,
                 loss=loss,
                 gradient_norm=norm,
                 rate=r.rates.factor(self.step - 1, r.steps),
@@ -304,7 +381,7 @@ class Training:
                 flops=self.flops,
             )
         if self.step % r.evaluate_steps == 0 and not last:
-            measured = self.evaluate(most_tokens=64 * r.configuration.context)
+            measured = self.evaluate(most_tokens=64 * r.context)
             self.ledger.add("evaluation", step=self.step, **asdict(measured))
 
     def _not_a_number(self, loss: float, norm: float) -> str:
@@ -317,16 +394,16 @@ class Training:
         )
 
 
-def update_flops(recipe: Recipe, counted: int) -> float:
-    """FLOPs of one update in which so many tokens meet the output head."""
-    c = recipe.configuration
-    tokens = recipe.batch * c.context
-    without_head = 6.0 * c.architecture.head_parameters
-    per_token = training_flops_per_token(c.architecture, c.context) - without_head
-    return tokens * per_token + counted * without_head
+def _model(recipe: Recipe, start: Transformer | None) -> Transformer:
+    """The model at the beginning."""
+    model = Transformer(recipe.configuration)
+    model.initialise(recipe.seed)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
+    return model.to(getattr(torch, recipe.dtype))
 
 
-def summed_loss(model: Transformer, inputs: Tensor, targets: Tensor) -> Tensor:
+def summed_loss(model: Network, inputs: Tensor, targets: Tensor) -> Tensor:
     """Negative log-probability of the targets that count, in nats, summed."""
     states = model.states(inputs)
     chosen = targets.flatten() != IGNORED
@@ -339,9 +416,9 @@ def summed_loss(model: Transformer, inputs: Tensor, targets: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def evaluate(
-    model: Transformer,
+    model: Network,
     held_out: Shards,
-    tokenizer: Tokenizer,
+    tokenizer: Measure,
     *,
     batch: int,
     context: int,

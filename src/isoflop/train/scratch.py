@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,17 +15,16 @@ from isoflop.errors import DamagedCheckpoint, IsoflopError, UsageError
 from isoflop.lm import checkpoint
 from isoflop.lm.tokenizer import CHAT, END, Tokenizer, train_tokenizer
 from isoflop.lm.transformer import Configuration, Position
-from isoflop.plan.price import run_bill
 from isoflop.train import design
 from isoflop.train.corpus import HELD_OUT, Corpus, read_corpus
 from isoflop.train.distributed import Processes, SharedTraining, started
 from isoflop.train.ledger import Ledger
 from isoflop.train.optimize import Rates
 from isoflop.train.pretrain import HeldOut, Progress, Recipe, Training
+from isoflop.train.report import PLAN, REPORT, SUMMARY, figures, forecast_bill, free_bytes, write
 from isoflop.train.shards import Shards, pack
 from isoflop.train.trial import Dtype, Way, best_way
 
-PLAN, REPORT = "plan.json", "report.json"
 PASS_TOKENS = 4096  # of one forward pass: enough to fill matrix products, little memory
 # Processes need so much beside what is counted here: the libraries, and freed blocks.
 RESERVED_BYTES = 0.6e9
@@ -172,14 +170,8 @@ def train(
     report = _report(planned, training, quality, _plain(wish, paths))
     training.ledger.add("report", step=training.step, **{k: report[k] for k in SUMMARY})
     if first:
-        _write(folder / REPORT, report)
+        write(folder / REPORT, report)
     return report
-
-
-SUMMARY = (
-    "perplexity", "bits_per_byte", "nats_per_token", "tokens", "tokens_per_second", "mfu",
-    "flops", "seconds", "processor_seconds", "forecast", "bill",
-)  # fmt: skip
 
 
 def _planned(
@@ -230,7 +222,7 @@ def _planned(
         "corpus": planned.corpus,
     }
     Ledger(folder).add("plan", **values)
-    _write(folder / PLAN, values)
+    write(folder / PLAN, values)
     return planned
 
 
@@ -238,7 +230,7 @@ def _earlier(folder: Path, wish: Wish, paths: Sequence[Path]) -> Planned:
     try:
         values = json.loads((folder / PLAN).read_text())
         recipe, way = Recipe.read(values["recipe"]), Way(**values["way"])
-        figures = {name: values["forecast"][name] for name in ("flops", "seconds")}
+        amounts = {name: values["forecast"][name] for name in ("flops", "seconds")}
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedCheckpoint(f"{folder / PLAN}: not a plan ({error}).") from error
     if values["wish"] != _plain(wish, paths):
@@ -247,7 +239,11 @@ def _earlier(folder: Path, wish: Wish, paths: Sequence[Path]) -> Planned:
             "Name another folder (--out), or give the same options to go on."
         )
     return Planned(
-        recipe, values["threads"], way, _forecast(**figures, tokens=recipe.tokens), values["corpus"]
+        recipe,
+        values["threads"],
+        way,
+        forecast_bill(**amounts, tokens=recipe.tokens),
+        values["corpus"],
     )
 
 
@@ -331,7 +327,7 @@ def _decided(
     recipe = replace(recipe, steps=max(1, round(steps)))
     _refuse_memory(recipe)
     seconds = recipe.tokens / (processes * way.tokens_per_second)
-    forecast = _forecast(recipe.flops, seconds, recipe.tokens)
+    forecast = forecast_bill(recipe.flops, seconds, recipe.tokens)
     found_documents = {
         "documents": corpus.documents[0],
         "held_out_documents": corpus.documents[1],
@@ -388,7 +384,7 @@ def _refuse_short(shards: Shards, context: int) -> None:
 
 def _refuse_memory(recipe: Recipe) -> None:
     """Refuse what this machine's memory cannot hold, before it is tried."""
-    free = _free_bytes()
+    free = free_bytes()
     if free is not None and memory_bytes(recipe) > free:
         raise IsoflopError(_too_large(recipe))
 
@@ -407,21 +403,8 @@ def memory_bytes(recipe: Recipe) -> float:
     return RESERVED_BYTES + copies * design.parameters_of(c) + kept + logits
 
 
-def _free_bytes() -> float | None:
-    """Memory that can be had without swapping; None where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found = next(line for line in lines if line.startswith("MemAvailable"))
-        return float(found.split()[1]) * 1024
-    except (OSError, StopIteration, ValueError, IndexError):
-        try:
-            return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-        except (ValueError, OSError, AttributeError):
-            return None
-
-
 def _too_large(recipe: Recipe) -> str:
-    free = _free_bytes()
+    free = free_bytes()
     has = f", and {free / 1e9:.1f} GB are free" if free is not None else ""
     c = recipe.configuration
     return (
@@ -431,51 +414,17 @@ def _too_large(recipe: Recipe) -> str:
     )
 
 
-def _forecast(flops: float, seconds: float, tokens: float) -> Bill:
-    return run_bill(
-        catalog.this_machine(), seconds=seconds, flops=flops, prompt_tokens=tokens, basis="forecast"
-    )
-
-
 def _report(
     planned: Planned, training: Training, quality: HeldOut, wish: dict[str, Any]
 ) -> dict[str, Any]:
-    recipe, way = planned.recipe, planned.way
-    bill = run_bill(
-        catalog.this_machine(),
-        seconds=training.seconds,
-        flops=training.flops,
-        joules=training.joules,
-        prompt_tokens=recipe.tokens,
-    )
-    curve = [
-        {key: line[key] for key in ("step", "tokens", "loss", "seconds")}
-        for line in training.ledger.read()
-        if line["kind"] == "step"
-    ]
+    recipe, peak = planned.recipe, planned.way.matmul_flops_per_second
     return {
         "model": "model",
         "parameters": design.parameters_of(recipe.configuration),
         "configuration": asdict(recipe.configuration),
         "position": recipe.configuration.position,
-        "perplexity": quality.perplexity,
-        "bits_per_byte": quality.bits_per_byte,
-        "nats_per_token": quality.nats_per_token,
-        "held_out": asdict(quality),
-        "tokens": recipe.tokens,
-        "steps": recipe.steps,
-        "tokens_per_second": recipe.tokens / training.seconds,
-        "processor_seconds": training.processor_seconds,
-        "mfu": training.flops / training.seconds / way.matmul_flops_per_second,
-        "matmul_flops_per_second": way.matmul_flops_per_second,
-        "dtype": recipe.dtype,
-        "threads": planned.threads,
-        "flops": training.flops,
-        "seconds": training.seconds,
-        "forecast": planned.forecast.as_dict(),
-        "bill": bill.as_dict(),
+        **figures(training, quality, planned.forecast, peak=peak, threads=planned.threads),
         "corpus": planned.corpus,
-        "loss_curve": curve,
         "wish": wish,
     }
 
@@ -485,9 +434,3 @@ def _plain(wish: Wish, paths: Sequence[Path]) -> dict[str, Any]:
     values = {**asdict(wish), "paths": [str(path) for path in paths]}
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    fresh = path.with_suffix(".part")
-    fresh.write_text(json.dumps(values, indent=1) + "\n")
-    fresh.replace(path)

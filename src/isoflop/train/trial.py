@@ -46,11 +46,11 @@ class Way:
 def matmul_peak(dtype: Dtype, threads: int, seconds: float = 0.15) -> float:
     """The highest rate of square matrix products here, FLOP/s, at 2 n^3 each."""
     best = 0.0
-    with _threads(threads):
+    with computing_with(threads):
         for side in SIDES:
             square = torch.randn(side, side).to(getattr(torch, dtype))
             multiply = lambda square=square: square @ square  # noqa: E731
-            best = max(best, 2 * side**3 / _fastest(multiply, seconds / len(SIDES)))
+            best = max(best, 2 * side**3 / fastest(multiply, seconds / len(SIDES)))
     return best
 
 
@@ -96,7 +96,7 @@ def _tried(
     seconds: float,
 ) -> Way:
     c = configuration
-    with _threads(threads), torch.random.fork_rng():
+    with computing_with(threads), torch.random.fork_rng():
         model = Transformer(c)
         model.initialise(0)
         model.to(getattr(torch, dtype))
@@ -113,13 +113,13 @@ def _tried(
 
         a_pass()
         an_update()
-        taken = _fastest(a_pass, 0.75 * seconds) + _fastest(an_update, 0.25 * seconds) / passes
+        taken = fastest(a_pass, 0.75 * seconds) + fastest(an_update, 0.25 * seconds) / passes
     rate = micro_batch * c.context / taken
     flops = rate * training_flops_per_token(c.architecture, c.context)
     return Way(dtype, threads, rate, flops, matmul_peak(dtype, threads))
 
 
-def _fastest(work: Callable[[], object], seconds: float) -> float:
+def fastest(work: Callable[[], object], seconds: float) -> float:
     """Wall time of one run, the median of as many as fit, two at least."""
     times: list[float] = []
     stop = time.perf_counter() + seconds
@@ -131,7 +131,8 @@ def _fastest(work: Callable[[], object], seconds: float) -> float:
 
 
 @contextmanager
-def _threads(number: int) -> Iterator[None]:
+def computing_with(number: int) -> Iterator[None]:
+    """Within this block torch has so many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
