@@ -27,6 +27,7 @@ COMMANDS = {
     "world": ("isoflop.cli.world:world", "Invented worlds whose answers are known, as files."),
     "train": ("isoflop.cli.train:train", "Train a language model of your own, within a budget."),
     "generate": ("isoflop.cli.generate:generate", "What a model writes after a prompt."),
+    "finetune": ("isoflop.cli.finetune:finetune", "Teach a model your texts, or what to answer."),
     "models": ("isoflop.cli.models:models", "Model files: which are known, which are here."),
     "doctor": ("isoflop.cli.doctor:doctor", "What works on this machine."),
     "config": ("isoflop.cli.config:config", "Settings in force and where they come from."),
