@@ -103,7 +103,8 @@ def test_positions_that_a_model_would_not_heed_are_refused(kind: str) -> None:
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_work_is_what_the_plan_counts_for_the_architecture(kind: str) -> None:
     model = hugging_face_model(kind)
-    shape = model._architecture
+    shape = model.architecture
+    assert shape is not None
     assert flops.parameters(shape) == model.parameters
     assert model.forward_flops(5, past=4) == pytest.approx(
         flops.forward_flops(shape, [9]) - flops.forward_flops(shape, [4])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from isoflop.train.shards import Shards
 
 
 def main(folder: Path, run: str, until: int, dies: int | None) -> None:
-    """Train until a step, save, and write each loss and a hash of the weights."""
+    """Train until a step, save, and write each loss."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as `Training.run` finishes its step first
     torch.set_num_threads(1)
     c = Configuration(400, 32, 2, 2, 1, 96, 32, "rope", query_key_norm=True)
     recipe = Recipe(c, steps=20, batch=8, micro_batch=4)
