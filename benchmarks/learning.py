@@ -13,7 +13,7 @@ from torch import Tensor
 
 from isoflop.lm.transformer import Transformer
 
-MUON, ADAMW = 0.02, 0.004  # learning rates, the defaults of `isoflop train` in November 2026
+MUON, ADAMW = 0.02, 0.004  # learning rates, as `isoflop train` began with (November 2026)
 WARMUP, DECAY = 0.02, 0.4  # shares of the steps in which the rates rise and fall
 
 
