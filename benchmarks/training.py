@@ -111,7 +111,7 @@ def speed() -> dict[str, Any]:
                 seconds[name].append((time.process_time() - began) / UPDATES)
     tokens = 16 * LARGE.context
     flops = tokens * training_flops_per_token(LARGE.architecture, LARGE.context)
-    peaks = {d: matmul_peak(d, 1, 1.0) for d in ("float32", "bfloat16")}  # type: ignore[arg-type]
+    peaks = {d: matmul_peak(d, 1, 1.0) for d in ("float32", "bfloat16")}  # type: ignore[arg-type]  # both literals
     rows = {}
     for name, times in seconds.items():
         taken = statistics.median(times)

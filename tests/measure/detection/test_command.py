@@ -54,7 +54,10 @@ def test_with_human_texts_there_is_a_verdict_and_a_table_by_group(stored: str, f
 
 
 def test_options_may_stand_before_the_texts(stored: str, files: Path) -> None:
-    run("--model", stored, "--perturb", "swap", "--copies", "3", str(files / "text.txt"))
+    before = run("--model", stored, "--perturb", "swap", "--copies", "3", str(files / "text.txt"))
+    after = run(str(files / "text.txt"), "--model", stored, "--perturb", "swap", "--copies", "3")
+    assert before.stdout == after.stdout  # type: ignore[attr-defined]  # of click's result
+    assert "detectgpt" in before.stdout.lower()  # type: ignore[attr-defined]  # of click's result
 
 
 def test_a_set_is_audited_without_a_model(tmp_path: Path) -> None:
