@@ -14,6 +14,7 @@ IsoflopError
 ├── NewerCheckpoint      a checkpoint was written by a newer isoflop               exit code 1
 ├── TrainingFailed       the loss is not a number, or a process died; saved        exit code 1
 ├── IndexBusy            another process is writing this index                     exit code 1
+├── DamagedRun           a folder of a run is not one, or its lines are broken     exit code 1
 ├── UnusableExam         an exam, or answers recorded for it, that give no score   exit code 1
 └── EndpointError        a served model refused, failed or did not answer          exit code 1
     └── CannotScore      it gives no log-probabilities of a text, or no real ones  exit code 1
@@ -87,6 +88,10 @@ class TrainingFailed(IsoflopError):
 
 class IndexBusy(IsoflopError):
     """Another process is writing this index."""
+
+
+class DamagedRun(IsoflopError):
+    """A folder of a run is not one, or lines in it cannot be read."""
 
 
 class UnusableExam(IsoflopError):

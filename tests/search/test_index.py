@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from isoflop import lock
 from isoflop.errors import IndexBusy, NewerIndex, UsageError
 from isoflop.questions import WAYS
-from isoflop.search import ingest, lock
+from isoflop.search import ingest
 from isoflop.search.encode import Encoder
 from isoflop.search.index import Index
 from isoflop.search.update import Update
@@ -303,7 +304,7 @@ def test_a_waiting_writer_goes_on_when_the_first_is_killed(
 ) -> None:
     index, _ = updated(documents, minilm)
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom isoflop.search import lock\n"
+        "import sys, time\nfrom pathlib import Path\nfrom isoflop import lock\n"
         "with lock.writing(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"
     )
     holder = subprocess.Popen(

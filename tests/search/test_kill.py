@@ -35,7 +35,7 @@ main()
 """
 BUILDING, UPDATING = False, True
 STEPS = [
-    (BUILDING, "isoflop.search.lock", "_myself", 1),  # the lock is held, nothing is there
+    (BUILDING, "isoflop.lock", "_myself", 1),  # the lock is held, nothing is there
     (BUILDING, "pathlib", "Path.rename", 1),  # the truth stands under another name
     (BUILDING, "isoflop.search.database", "transaction", 2),  # nothing read
     (UPDATING, "isoflop.search.database", "transaction", 4),  # read, not embedded

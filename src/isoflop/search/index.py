@@ -178,7 +178,7 @@ class Index:
             IndexBusy: If another process writes it and does not finish in time.
             UsageError: If the folder cannot be written or the disk is full.
         """
-        from isoflop.search import lock
+        from isoflop import lock
         from isoflop.search.update import update
 
         self._make_folder()

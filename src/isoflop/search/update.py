@@ -18,12 +18,12 @@ import numpy as np
 from isoflop import catalog
 from isoflop.bill import Bill
 from isoflop.errors import DamagedIndex, UsageError
+from isoflop.lock import cannot_write
 from isoflop.meter import measured
 from isoflop.plan.price import run_bill
 from isoflop.search.database import explained, failing, full
 from isoflop.search.dense import Vectors
 from isoflop.search.lexical import Words
-from isoflop.search.lock import cannot_write
 from isoflop.search.truth import FileVersion, Truth
 from isoflop.search.walk import Found, walk
 

@@ -73,7 +73,7 @@ def compare_command(
 
 def _own(outputs: tuple[Path, ...]) -> str:
     """The exam that all of the folders were run on."""
-    from isoflop.measure.exams.run_folder import read_about
+    from isoflop.run import read_about
 
     named = {str(read_about(path)["exam"]) for path in outputs if path.is_dir()}
     if len(named) == 1:

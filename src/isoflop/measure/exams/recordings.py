@@ -15,7 +15,8 @@ from isoflop.errors import UnusableExam
 from isoflop.measure.exams import harness
 from isoflop.measure.exams.outputs import Output, Recording, Top
 from isoflop.measure.exams.rows import Row, rows
-from isoflop.measure.exams.run_folder import OUTPUTS, read_about
+from isoflop.measure.exams.run_folder import OUTPUTS
+from isoflop.run import read_about
 
 IDS = ("id", "pair_id", "qid", "question_id")
 PROMPTS = ("prompt", "question", "input", "query", "context", "model_input", "request")

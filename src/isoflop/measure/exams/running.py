@@ -13,6 +13,7 @@ from isoflop.measure.exams import asking, rules, run_folder
 from isoflop.measure.exams.exam import Exam, is_yes_no
 from isoflop.measure.exams.rows import Row
 from isoflop.questions import Question
+from isoflop.run import Run, bill_of
 
 Kind = Literal["text", "likelihoods", "alternatives"]
 Price = Callable[[Bill], Bill]  # from tokens and seconds to dollars, joules and carbon
@@ -115,7 +116,7 @@ def run(
         asked.exam, asked.name, asked.model.name, asked.kind, asked.rule, settings
     )
     with run_folder.opened(folder, header) as kept:
-        left = [q for q in asked.exam.questions if q.id not in kept.answers]
+        left = [q for q in asked.exam.questions if q.id not in kept.rows]
         return _Run(asked, kept, budget, progress).through(left)
 
 
@@ -125,7 +126,7 @@ class _Run:
     def __init__(
         self,
         asked: Asked,
-        kept: run_folder.RunFolder,
+        kept: Run,
         budget: float | None,
         progress: Progress,
     ) -> None:
@@ -157,7 +158,7 @@ class _Run:
         if spent + sum(self.pending.values()) + next_one > self.budget:
             raise BudgetReached(
                 f"The budget of ${self.budget:g} is reached: ${spent:.4f} spent, "
-                f"{len(self.kept.answers)} of {len(self.asked.exam.questions)} questions answered "
+                f"{len(self.kept.rows)} of {len(self.asked.exam.questions)} questions answered "
                 f"and kept in {self.kept.folder}. The same command goes on from there."
             )
 
@@ -170,8 +171,8 @@ class _Run:
             if future.exception() is None:
                 row = future.result()
                 self.kept.add(row)
-                self.bill = self.bill + run_folder.bill_of(row)
-        self.progress(len(self.kept.answers), len(self.asked.exam.questions))
+                self.bill = self.bill + bill_of(row)
+        self.progress(len(self.kept.rows), len(self.asked.exam.questions))
         if failed is not None:
             raise failed
 
