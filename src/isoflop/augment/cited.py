@@ -156,7 +156,7 @@ def answer(
     generated = model.generate(
         _messages(question, shown), most_tokens=most_tokens, on_text=_seen(on_text)
     )
-    checked = check(_text(generated, model.name), shown, question)
+    checked = check(spoken(generated, model.name), shown, question)
     text = checked.text
     if generated.finish_reason == "length" and not checked.abstained:
         text += f"\n\n(cut off: the model may write {most_tokens:,} tokens)"
@@ -206,7 +206,7 @@ def _seen(on_text: OnText | None) -> OnText | None:
     return lambda piece: on_text(UNSEEN.sub("", piece))
 
 
-def _text(generated: Generated, model: str) -> str:
+def spoken(generated: Generated, model: str) -> str:
     """What a model said, without what it thought aloud.
 
     Raises:

@@ -1,0 +1,164 @@
+"""Models that follow instructions: passages between marks, and an answer with citations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from isoflop.augment import cited
+from isoflop.augment.answerer import Speed
+from isoflop.augment.answerers.local import context_of, cost_of, measured_bill
+from isoflop.bill import Bill
+from isoflop.documents import Passage
+from isoflop.errors import UsageError
+from isoflop.lm.model import Message
+from isoflop.meter import measured
+from isoflop.plan.price import endpoint_bill
+from isoflop.questions import Answer, Hit, Question
+
+MOST_TOKENS = 200
+# A sentence around the words asked for, with its citation; a guess until answers were seen.
+SENTENCE_TOKENS = 40.0
+CLOSED = (
+    "Answer the question from what you know, in as few words as possible. If you do not know, "
+    f"reply with exactly this sentence and nothing else: {cited.NOT_ANSWERED}"
+)
+
+
+def messages(question: str, passages: Sequence[Passage]) -> list[Message]:
+    """The conversation that asks; without passages, from memory."""
+    if passages:
+        return cited.prompt(question, [Hit(passage, 0.0, "bm25") for passage in passages])
+    return [Message("system", CLOSED), Message("user", question.strip())]
+
+
+@dataclass(frozen=True)
+class Instructed:
+    """A causal model in this process that has a chat template.
+
+    Attributes:
+        model: A `CausalModel` that is a `Model` too.
+        most_tokens: For one answer.
+        speed: How fast it is, once that is known.
+    """
+
+    model: Any
+    most_tokens: int = MOST_TOKENS
+    speed: Speed | None = None
+    is_language_model: bool = True
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        name: str = self.model.name
+        return name
+
+    @property
+    def context_tokens(self) -> int | None:
+        """What it was trained to read at once."""
+        return context_of(self.model)
+
+    def prompt_tokens(self, question: str, passages: Sequence[Passage]) -> int:
+        """Tokens of the conversation, its template applied."""
+        return len(self.model.encode_messages(messages(question, passages)))
+
+    def answer_tokens(self, question: Question) -> float:
+        """A sentence around an accepted answer."""
+        said = question.answers[0] if question.answers else ""
+        return min(self.most_tokens, len(self.model.encode(said)) + SENTENCE_TOKENS)
+
+    def cost(self, prompt: float, written: float, *, cached: float = 0, calls: float = 1) -> Bill:
+        """A forecast; see `Answerer.cost`."""
+        return cost_of(self.model, self.speed, prompt, written, cached, calls)
+
+    def answer(self, question: str, hits: Sequence[Hit]) -> Answer:
+        """What it says, every citation looked up."""
+        with measured() as reading:
+            answer = said(self.model, question, hits, self.most_tokens)
+        counted = answer.bill
+        made = _Counted(counted.prompt_tokens, counted.cached_tokens, counted.output_tokens)
+        return replace(answer, bill=measured_bill(self.model, made, reading))
+
+    def over(self, model: Any) -> "Instructed":
+        """The same form over another model."""
+        return replace(self, model=model)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    prompt_tokens: float | None
+    cached_tokens: float | None
+    output_tokens: float | None
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model on an OpenAI-compatible server.
+
+    Attributes:
+        model: The endpoint.
+        price: Dollars per token; None if unknown.
+        most_tokens: For one answer.
+        context: Tokens it can read; a cautious figure that any served model of today holds.
+        speed: How fast it answers, once that is known.
+    """
+
+    model: Any
+    price: Mapping[str, float] | None
+    most_tokens: int = MOST_TOKENS
+    context: int = 8192
+    speed: Speed | None = None
+    is_language_model: bool = True
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        name: str = self.model.name
+        return name
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens of prompt and answer."""
+        return self.context
+
+    def prompt_tokens(self, question: str, passages: Sequence[Passage]) -> int:
+        """Rather too many: a token for every three bytes."""
+        return cited.approximate_tokens(messages(question, passages))
+
+    def answer_tokens(self, question: Question) -> float:
+        """A sentence around an accepted answer."""
+        text = question.answers[0] if question.answers else ""
+        return min(self.most_tokens, len(text.encode()) / cited.BYTES_PER_TOKEN + SENTENCE_TOKENS)
+
+    def cost(self, prompt: float, written: float, *, cached: float = 0, calls: float = 1) -> Bill:
+        """Tokens and dollars; what someone else's machine takes is not known."""
+        seconds = (
+            self.speed.seconds((prompt - cached) / calls, written / calls) if self.speed else None
+        )
+        usage = Bill.forecast(
+            prompt_tokens=prompt, cached_tokens=cached, output_tokens=written,
+            seconds=None if seconds is None else calls * seconds,
+        )  # fmt: skip
+        priced = endpoint_bill(usage, self.price)
+        bases = tuple("forecast" if basis == "measured" else basis for basis in priced.bases)
+        return replace(priced, bases=bases)
+
+    def answer(self, question: str, hits: Sequence[Hit]) -> Answer:
+        """What it says, every citation looked up."""
+        found = said(self.model, question, hits, self.most_tokens)
+        return replace(found, bill=endpoint_bill(found.bill, self.price))
+
+    def over(self, model: Any) -> "Served":
+        """There is none here."""
+        raise UsageError(
+            f"{self.name} runs on a server: groups and tuning need it in this process."
+        )
+
+
+def said(model: Any, question: str, hits: Sequence[Hit], most_tokens: int) -> Answer:
+    """An answer from passages with citations, or from memory without; its bill has tokens only."""
+    if hits:
+        return cited.answer(question, hits, model, most_tokens=most_tokens)
+    made = model.generate(messages(question, ()), most_tokens=most_tokens)
+    text = cited.spoken(made, model.name)
+    abstained = cited.NOT_ANSWERED.rstrip(".").casefold() in text.casefold()
+    return Answer(cited.NOT_ANSWERED if abstained else text, (), (), abstained, made.bill)

@@ -1,0 +1,1 @@
+"""Ways of answering from documents, one file each."""

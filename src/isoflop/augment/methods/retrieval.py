@@ -1,0 +1,237 @@
+"""Retrieval: the passages found for a question stand before it.
+
+Way of ranking, number of passages and their width are chosen on the tuning questions, unless the
+user names them: first the way that finds accepted answers most often, which takes searches alone,
+then number and width by the answers themselves.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from statistics import fmean
+
+from isoflop import catalog
+from isoflop.augment.answerer import Answerer
+from isoflop.augment.method import CannotUse, Forecast, Material, Pay, Range, Row
+from isoflop.augment.methods.forecasting import UNKNOWN, mean_each
+from isoflop.bill import Bill
+from isoflop.documents import Passage
+from isoflop.plan.retrieval import (
+    Corpus,
+    Speed,
+    assumed_speed,
+    question_forecast,
+    saved_speed,
+)
+from isoflop.questions import WAYS, Answer, Hit, Question, Way
+from isoflop.settings import cache_folder
+
+USUAL = 5  # passages, where there is nothing to choose by
+TRIED = ((1, 1), (3, 1), (5, 1), (8, 1), (1, 3), (3, 3))  # number of passages, width of each
+MOST_TUNED = 20  # questions that settings are chosen by
+
+
+class Retrieval:
+    """Search, then read what was found."""
+
+    def __init__(self, answerer: Answerer, material: Material) -> None:
+        options = material.options
+        self.answerer, self.material = answerer, material
+        self.k: int = options.get("k") or USUAL
+        self.width: int = options.get("width") or 1
+        self.by: Way = options.get("by") or material.index.default_way
+        self._place = {passage.id: n for n, passage in enumerate(material.passages)}
+        if not material.passages:
+            raise CannotUse("the documents hold no passages")
+
+    def forecast(self, questions: Sequence[Question]) -> Forecast:
+        """Typical passages stand for those that will be found."""
+        searched = Range.exact(self._searched())
+        typical = _spread(self.material.passages, self.k)
+        each = searched + mean_each(
+            self.answerer, questions, lambda _: self._fitting("", typical), apart=1.3
+        )
+        return Forecast(self._tuning(), each, before=self.material.indexing or Bill())
+
+    def prepare(self, pay: Pay, progress: Callable[[str, int, int], None]) -> Row:
+        """Choose the way of ranking, the number of passages and their width."""
+        some = [q for q in self.material.tuning if q.answers][:MOST_TUNED]
+        if some and not self.material.options.get("by"):
+            self.by = self._best_way(some, pay)
+        if some and not self.material.options.get("k"):
+            self.k, self.width = self._best_shape(some, pay, progress)
+        return {"k": self.k, "width": self.width, "by": self.by, "tuned_on": len(some)}
+
+    def worst(self, question: Question) -> Bill:
+        """The longest passages, and as many tokens as may be written."""
+        return _more(self._searched()) + self._read_at_most(question, self.k * self.width)
+
+    def answer(self, question: Question) -> Answer:
+        """From the passages found, with the bill of the search."""
+        return self.answered(question, self.k, self.width)
+
+    def answered(self, question: Question, k: int, width: int) -> Answer:
+        """The same with other settings."""
+        found = self.material.index.find(question.text, k, by=self.by)
+        hits = self.widened(found.hits, width)
+        kept = self._fitting(question.text, [hit.passage for hit in hits])
+        answer = self.answerer.answer(question.text, hits[: len(kept)])
+        return replace(answer, bill=found.bill + answer.bill)
+
+    def widened(self, hits: Sequence[Hit], width: int) -> list[Hit]:
+        """Hits with the passages beside them, each passage shown once."""
+        shown: list[Hit] = []
+        for hit in hits:
+            passage = self._with_neighbours(hit.passage, width // 2)
+            if not any(_inside(hit.passage, other.passage) for other in shown):
+                shown.append(replace(hit, passage=passage))
+        return shown
+
+    def _with_neighbours(self, passage: Passage, reach: int) -> Passage:
+        at = self._place.get(passage.id)
+        if at is None or not reach:
+            return passage
+        every = self.material.passages
+        around = every[max(0, at - reach) : at + reach + 1]
+        return joined([each for each in around if each.document == passage.document])
+
+    def _fitting(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
+        """The longest beginning that the context holds."""
+        room = self.answerer.context_tokens
+        if room is None:
+            return passages
+        for count in range(len(passages), 0, -1):
+            tokens = self.answerer.prompt_tokens(question, passages[:count])
+            if tokens + self.answerer.most_tokens <= room:
+                return passages[:count]
+        return passages[:0]
+
+    def _searched(self) -> Bill:
+        """A forecast of one search."""
+        shape = getattr(self.material.index.encoder, "architecture", None)
+        if shape is None:
+            return Bill.forecast(flops=None) + UNKNOWN
+        characters = sum(len(passage.text) for passage in self.material.passages)
+        corpus = Corpus(characters, len(self.material.passages))
+        machine = catalog.this_machine()
+        speed = saved_speed(cache_folder()) or assumed_speed(machine, shape)
+        if speed is None:
+            timeless = Speed(1.0, dict.fromkeys(WAYS, 0.0))
+            flops = question_forecast(machine, timeless, shape, corpus, self.by).flops
+            return Bill.forecast(flops=flops) + UNKNOWN
+        return question_forecast(machine, speed, shape, corpus, self.by)
+
+    def _tuning(self) -> Range:
+        """Choosing on the tuning questions."""
+        some = [q for q in self.material.tuning if q.answers][:MOST_TUNED]
+        if not some:
+            return Range.exact(Bill())
+        whole = Range.exact(Bill())
+        if not self.material.options.get("by"):
+            whole = whole + Range.exact(self._searched() * (len(WAYS) * len(some)))
+        if not self.material.options.get("k"):
+            for k, width in TRIED:
+                typical = _spread(self.material.passages, k * width)
+                shown = self._fitting("", typical)
+                read = mean_each(self.answerer, some, partial(_always, shown), apart=1.3)
+                whole = whole + (Range.exact(self._searched()) + read) * len(some)
+        return whole
+
+    def _best_way(self, some: Sequence[Question], pay: Pay) -> Way:
+        """The way of ranking that finds an accepted answer soonest; of equals the cheapest."""
+        usable = [way for way in WAYS if way != "reranked" or self._reranks]
+        worth = {}
+        for way in usable:
+            rows = [
+                pay(
+                    f"search/{way}/{q.id}",
+                    _more(self._searched()),
+                    partial(self._rank, q, way),
+                )
+                for q in some
+            ]
+            worth[way] = fmean(row["reciprocal_rank"] for row in rows)
+        return max(usable, key=lambda way: (round(worth[way], 9), -usable.index(way)))
+
+    @cached_property
+    def _reranks(self) -> bool:
+        return self.material.index.default_way == "reranked"
+
+    def _rank(self, question: Question, way: Way) -> tuple[Row, Bill]:
+        found = self.material.index.find(question.text, max(k for k, _ in TRIED), by=way)
+        held = [_holds(hit.passage, question.answers) for hit in found.hits]
+        rank = held.index(True) + 1 if True in held else None
+        return {"reciprocal_rank": 1 / rank if rank else 0.0}, found.bill
+
+    def _best_shape(
+        self, some: Sequence[Question], pay: Pay, progress: Callable[[str, int, int], None]
+    ) -> tuple[int, int]:
+        """Number and width of passages with the best answers; of equals the least text."""
+        worth: dict[tuple[int, int], float] = {}
+        for done, (k, width) in enumerate(TRIED):
+            rows = [
+                pay(
+                    f"tune/{self.by}/{k}x{width}/{q.id}",
+                    _more(self._searched()) + self._read_at_most(q, k * width),
+                    partial(self._tried, q, k, width),
+                )
+                for q in some
+            ]
+            worth[k, width] = fmean(row["score"] for row in rows)
+            progress("choosing passages", done + 1, len(TRIED))
+        return max(worth, key=lambda shape: (round(worth[shape], 9), -shape[0] * shape[1]))
+
+    def _tried(self, question: Question, k: int, width: int) -> tuple[Row, Bill]:
+        answer = self.answered(question, k, width)
+        return {"score": self.material.score(question, answer)}, answer.bill
+
+    def _read_at_most(self, question: Question, passages: int) -> Bill:
+        """Reading the longest passages there are, cut to the context."""
+        longest = self._longest[:passages]
+        tokens = self.answerer.prompt_tokens(question.text, longest)
+        room = self.answerer.context_tokens
+        if room is not None:
+            tokens = min(tokens, max(0, room - self.answerer.most_tokens))
+        return self.answerer.cost(tokens, self.answerer.most_tokens)
+
+    @cached_property
+    def _longest(self) -> list[Passage]:
+        most = max(k * width for k, width in TRIED)
+        most = max(most, self.k * self.width)
+        return sorted(self.material.passages, key=lambda p: -len(p.text))[:most]
+
+
+def joined(passages: Sequence[Passage]) -> Passage:
+    """Passages that follow each other in one document, as one; overlaps are told once."""
+    first, text = passages[0], passages[0].text
+    stop = first.stop
+    for passage in passages[1:]:
+        text += passage.text[max(0, stop - passage.start) :]
+        stop = max(stop, passage.stop)
+    return replace(first, stop=stop, text=text)
+
+
+def _inside(passage: Passage, other: Passage) -> bool:
+    same = passage.document == other.document
+    return same and other.start <= passage.start and passage.stop <= other.stop
+
+
+def _holds(passage: Passage, answers: Sequence[str]) -> bool:
+    text = " ".join(passage.text.casefold().split())
+    return any(" ".join(answer.casefold().split()) in text for answer in answers)
+
+
+def _spread(passages: Sequence[Passage], count: int) -> list[Passage]:
+    """So many passages from all over the documents."""
+    step = max(1, len(passages) // max(1, count))
+    return list(passages[::step][:count])
+
+
+def _more(bill: Bill) -> Bill:
+    """What a search may take at most: a forecast of milliseconds may be several times off."""
+    return bill * 5
+
+
+def _always(shown: Sequence[Passage], question: Question) -> Sequence[Passage]:
+    """The same for every question."""
+    return shown

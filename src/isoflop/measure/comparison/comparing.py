@@ -1,0 +1,192 @@
+"""From what the user asks for to a plan, and from the plan to a report."""
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from isoflop import catalog, run
+from isoflop.bill import Bill
+from isoflop.errors import UsageError, did_you_mean
+from isoflop.measure.comparison import questions as asking
+from isoflop.measure.comparison import report as reporting
+from isoflop.measure.comparison.budget import Budget, Currency, parse
+from isoflop.measure.comparison.questions import QuestionSet
+from isoflop.measure.comparison.report import Report
+from isoflop.measure.comparison.running import (
+    VERSION,
+    Plan,
+    Progress,
+    Tell,
+    carry_out,
+    digest,
+    forecasts_of,
+)
+from isoflop.measure.comparison.scoring import METRICS, Metric, Rule, figures
+from isoflop.measure.comparison.ways import ways_of
+from isoflop.questions import Answer, Question
+from isoflop.search.index import Index
+from isoflop.settings import cache_folder
+
+CURRENCIES: tuple[Currency, ...] = ("flops", "seconds", "joules", "dollars")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asks for; see `isoflop.compare`."""
+
+    models: tuple[str, ...]
+    methods: tuple[str, ...] = ()
+    budget: str | None = None
+    metric: str = "contains"
+    wrong: float = 0.0
+    axis: str | None = None
+    horizon: float = 1000
+    most: int | None = None
+    tuning: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    race: bool = True
+    seed: int = 0
+    base_url: str | None = None
+    at_once: int = 4
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise UsageError("Name at least one model.")
+        if not 1 <= self.horizon < float("inf"):
+            raise UsageError(
+                f"horizon={self.horizon}: what is paid once is for at least 1 question."
+            )
+        if self.most is not None and self.most < 1:
+            raise UsageError(f"most={self.most}: measure on at least one question.")
+
+    @property
+    def rule(self) -> Rule:
+        """What counts as right."""
+        return Rule(_one_of(self.metric, METRICS, "metric"), self.wrong)
+
+
+def _one_of(name: str, known: Sequence[Any], what: str) -> Any:
+    if name not in known:
+        raise UsageError(f"No {what} {name!r}: {', '.join(known)}.{did_you_mean(name, known)}")
+    return name
+
+
+def carried_out(
+    index: Index,
+    questions: Sequence[Question] | str | Path | int,
+    wish: Wish,
+    folder: Path | None,
+    *,
+    learned: Sequence[Question],
+    indexing: Bill | None,
+    begin: Callable[[Any, Mapping[str, Any]], None],
+    progress: Progress,
+    tell: Tell,
+) -> Report:
+    """The whole comparison; see `isoflop.compare`."""
+    asked = _asked(index, questions, wish)
+    tuning, measured = asking.split(asked, tuning=wish.tuning, most=wish.most, seed=wish.seed)
+    if not measured:
+        raise UsageError(
+            "No question is left to measure on. Lower --tuning or give more questions."
+        )
+    about = _about(index, asked, measured, wish, learned)
+    into = folder or _usual_folder(about)
+    rule = wish.rule
+
+    def score(question: Question, answer: Answer) -> float:
+        return figures(answer, question.answers)[_metric(wish)]
+
+    budget = None if wish.budget is None else parse(wish.budget)
+    ways, left = ways_of(
+        index, wish.models, wish.methods, folder=into, tuning=tuning, learned=learned,
+        score=score, options=wish.options, indexing=indexing, base_url=wish.base_url,
+        at_once=wish.at_once,
+    )  # fmt: skip
+    if not ways:
+        reasons = "; ".join(f"{each.name}: {each.reason}" for each in left)
+        raise UsageError(f"No method goes with any model ({reasons}). Name others.")
+    with run.opened(into, about) as opened:
+        plan = Plan(
+            asked, measured, tuple(ways), tuple(left), rule, budget,
+            _axis(wish, budget, ways), wish.horizon, wish.race,
+        )  # fmt: skip
+        begin(plan, forecasts_of(plan, opened))
+        outcome = carry_out(plan, opened, progress=progress, tell=tell)
+        made = reporting.build(plan, opened.rows, outcome, into, _seen(index, wish))
+        made.write()
+    return made
+
+
+def _metric(wish: Wish) -> Metric:
+    metric: Metric = _one_of(wish.metric, METRICS, "metric")
+    return metric
+
+
+def _asked(
+    index: Index, questions: Sequence[Question] | str | Path | int, wish: Wish
+) -> QuestionSet:
+    if isinstance(questions, int):
+        return asking.make(tuple(index.passages()), questions, seed=wish.seed)
+    if isinstance(questions, str | Path):
+        return asking.read(Path(questions))
+    return QuestionSet("given", tuple(questions))
+
+
+def _axis(wish: Wish, budget: Budget | None, ways: Sequence[Any]) -> Currency:
+    """By which ways cost more or less."""
+    if wish.axis is not None:
+        axis: Currency = _one_of(wish.axis, CURRENCIES, "axis")
+        return axis
+    if budget is not None:
+        return budget.currency
+    return "dollars" if any(way.model.startswith("openai:") for way in ways) else "flops"
+
+
+def _about(
+    index: Index,
+    asked: QuestionSet,
+    measured: Sequence[Question],
+    wish: Wish,
+    learned: Sequence[Question],
+) -> dict[str, Any]:
+    """What makes a run this run: the same call again is answered from it."""
+    kept = {
+        k: v for k, v in asdict(wish).items() if k not in ("budget", "at_once", "horizon", "axis")
+    }
+    return {
+        "kind": "comparison",
+        "version": VERSION,
+        "documents": [str(root) for root in index.roots],
+        "index": str(index.folder),
+        "passages": index.counts()["passages"],
+        "asked": asked.name,
+        "questions_hash": digest(measured),
+        "learned_hash": digest(learned),
+        **kept,
+    }
+
+
+def _seen(index: Index, wish: Wish) -> dict[str, Any]:
+    """What a reader of the report should know of where it was made."""
+    machine = catalog.this_machine()
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "documents": [str(root) for root in index.roots],
+        "passages": index.counts()["passages"],
+        "models": list(wish.models),
+        "machine": {
+            "name": machine.accelerator.name, "count": machine.count, "grid": machine.grid,
+            "watts": machine.watts,
+        },
+    }  # fmt: skip
+
+
+def _usual_folder(about: Mapping[str, Any]) -> Path:
+    import hashlib
+    import json
+
+    found = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=6)
+    return cache_folder() / "comparisons" / found.hexdigest()

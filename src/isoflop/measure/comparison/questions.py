@@ -1,0 +1,183 @@
+"""Questions to compare by: read from a file, or made from the documents; and their split."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isoflop.documents import Document, Passage
+from isoflop.errors import UnusableExam
+from isoflop.measure.exams import fields
+from isoflop.measure.exams.rows import rows
+from isoflop.questions import Question
+
+if TYPE_CHECKING:
+    from isoflop.measure.making.questions import Item
+
+FREE = ("cloze", "unanswerable")
+TUNING_SHARE, MOST_TUNING = 0.2, 40
+FEWEST = 20  # of fewer questions none is spared for choosing settings
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """What is asked, and what is known of the answers.
+
+    Attributes:
+        name: Of the file, or how they were made.
+        questions: With unique ids.
+        unscored: Ids of those whose answer is not given, so that only cost, citations and
+            agreement are measured. A question whose list of answers is empty is another thing:
+            the documents do not answer it, and to say so is right.
+        made: Whether they were made from the documents.
+        leak: What made questions give away, by form.
+    """
+
+    name: str
+    questions: tuple[Question, ...]
+    unscored: frozenset[str] = frozenset()
+    made: bool = False
+    leak: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def scored(self) -> bool:
+        """Whether any answer is known."""
+        return len(self.unscored) < len(self.questions)
+
+
+def read(path: Path) -> QuestionSet:
+    """Questions of JSON lines, JSON, CSV or SQuAD.
+
+    A row has `text` (or `question`, `prompt`), and where known `id`, `answers`, `cluster`,
+    `weight`. Without a field for answers a question is not scored.
+
+    Raises:
+        UnusableExam: If the file cannot be read, holds no question, or repeats an id.
+    """
+    pairs = list(_read(path))
+    if not pairs:
+        raise UnusableExam(f"{path} holds no questions.")
+    questions = [
+        question if question.id else replace(question, id=f"#{number}")
+        for number, (question, _) in enumerate(pairs, start=1)
+    ]
+    _refuse(path, questions)
+    unscored = {q.id for q, (_, known) in zip(questions, pairs, strict=True) if not known}
+    return QuestionSet(path.name, tuple(questions), frozenset(unscored))
+
+
+def _read(path: Path) -> Iterator[tuple[Question, bool]]:
+    for number, row in enumerate(rows(path), start=1):
+        if isinstance(row.get("data"), list):
+            yield from _squad(row["data"])
+            continue
+        text = str(fields.first(row, fields.PROMPTS) or "").strip()
+        if not text:
+            raise UnusableExam(
+                f"{path}, row {number}: no question in {', '.join(list(row)[:8]) or 'no fields'}. "
+                "Write 'id', 'text' and 'answers'."
+            )
+        known = [name for name in fields.ANSWERS if row.get(name) is not None]
+        answers = tuple(_texts(row[known[0]])) if known else ()
+        yield (
+            Question(
+                id=fields.identifier(row), text=text, answers=answers,
+                cluster=str(fields.first(row, fields.CLUSTERS) or ""),
+                weight=float(row.get("weight") or 1.0),
+            ),
+            bool(known),
+        )  # fmt: skip
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Accepted answers in a list, in SQuAD's table of texts, split by |, or one alone."""
+    if isinstance(value, dict):
+        value = value.get("text", [])
+    if isinstance(value, str):
+        value = value.split("|") if value.strip() else []
+    for one in value if isinstance(value, list) else [value]:
+        text = str(one["text"] if isinstance(one, dict) else one).strip()
+        if text:
+            yield text
+
+
+def _squad(articles: Iterable[Any]) -> Iterator[tuple[Question, bool]]:
+    for number, article in enumerate(articles):
+        cluster = str(article.get("title") or number)
+        for paragraph in article["paragraphs"]:
+            for asked in paragraph["qas"]:
+                answers = tuple(dict.fromkeys(each["text"] for each in asked.get("answers", ())))
+                known = "answers" in asked or bool(asked.get("is_impossible"))
+                yield Question(str(asked["id"]), asked["question"], (), answers, cluster), known
+
+
+def _refuse(path: Path, questions: Sequence[Question]) -> None:
+    repeated = [id for id, n in Counter(q.id for q in questions).items() if n > 1]
+    if repeated:
+        raise UnusableExam(
+            f"{path}: {len(repeated)} ids are given to more than one question, such as "
+            f"{repeated[0]!r}. Give every question an id of its own."
+        )
+
+
+def make(passages: Sequence[Passage], count: int, *, seed: int = 0) -> QuestionSet:
+    """Questions made from the documents, with what they give away.
+
+    Gaps, and their twins that the documents do not answer: forms whose answer is a text. Choices
+    and yes or no would be guessed by methods that read nothing.
+
+    Raises:
+        UnusableExam: If the documents have no sentence to ask about.
+    """
+    from isoflop.measure.making.make import leaks
+    from isoflop.measure.making.make import make as made
+
+    items = made(documents_of(passages), count=4 * count, seed=seed)
+    free = [item for item in items if item.form in FREE][:count]
+    if not free:
+        raise UnusableExam("The documents name nothing that a gap could ask for. Add prose.")
+    questions = tuple(
+        Question(f"made-{number}", item.prompt, (), _key(item), item.source.document)
+        for number, item in enumerate(free, start=1)
+    )
+    leak = tuple(asdict(each) for each in leaks(free))
+    return QuestionSet(f"{len(questions)} made from the documents", questions, made=True, leak=leak)
+
+
+def _key(item: "Item") -> tuple[str, ...]:
+    return () if item.form == "unanswerable" else item.answers
+
+
+def documents_of(passages: Iterable[Passage]) -> list[Document]:
+    """Documents put together again from the passages that tile them."""
+    texts: dict[str, str] = {}
+    for passage in passages:
+        held = texts.get(passage.document, "")
+        gap = " " * max(0, passage.start - len(held))
+        texts[passage.document] = held + gap + passage.text[max(0, len(held) - passage.start) :]
+    return [Document(id, text, id, "text/plain", "") for id, text in texts.items()]
+
+
+def split(
+    asked: QuestionSet, *, tuning: int | None = None, most: int | None = None, seed: int = 0
+) -> tuple[tuple[Question, ...], tuple[Question, ...]]:
+    """Questions to choose settings by, and questions to measure on, in random order.
+
+    Args:
+        asked: All of them; only scored ones are for choosing.
+        tuning: How many to choose by; by default a fifth, at most `MOST_TUNING`, and none of
+            fewer than `FEWEST`.
+        most: Questions to measure on at most.
+        seed: Of the order. Whole clusters are never cut apart by it: a question may share its
+            document with one that settings were chosen by.
+    """
+    order = list(asked.questions)
+    random.Random(seed).shuffle(order)
+    scored = [q for q in order if q.id not in asked.unscored]
+    usual = 0 if len(scored) < FEWEST else min(MOST_TUNING, int(TUNING_SHARE * len(scored)))
+    spared = scored[: usual if tuning is None else tuning]
+    ids = {q.id for q in spared}
+    measured = [q for q in order if q.id not in ids]
+    return tuple(spared), tuple(measured[:most])

@@ -1,0 +1,317 @@
+"""What a comparison found: accuracy with intervals, costs beside forecasts, the frontier."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+
+from isoflop.bill import Bill, total
+from isoflop.measure.comparison.budget import Currency
+from isoflop.measure.comparison.racing import LEVEL, calls_saved
+from isoflop.measure.comparison.running import (
+    FORECAST,
+    REVISED,
+    Outcome,
+    Plan,
+    answer_key,
+    prepared_bill,
+)
+from isoflop.measure.comparison.scoring import METRICS
+from isoflop.measure.statistics.clustered import mean
+from isoflop.measure.statistics.interval import Interval
+from isoflop.measure.statistics.paired import difference
+from isoflop.measure.statistics.proportions import wilson
+from isoflop.questions import Question
+from isoflop.run import Row, bill_of
+
+AXES = ("flops", "seconds", "joules", "dollars", "grams_co2e")
+WARM_UP = 5  # questions after which seconds are forecast again
+NEAR = 0.05  # points behind the best that a way may be and still be advised
+THROUGH = ("measured", "unfinished")
+FEWEST = 2  # questions that an interval can be made of
+
+
+@dataclass(slots=True)
+class Result:
+    """What one way did.
+
+    Attributes:
+        name: Of the way; `method` and `model` are its parts.
+        method: Its method.
+        model: Its model.
+        status: "measured", "stopped" (beaten), "failed", or "unfinished" (the budget ended).
+        reason: Why, where it is not measured.
+        settings: Chosen by the method.
+        notes: Said by its forecast.
+        questions: How many it answered.
+        accuracy: By the rule, with its interval; None where no answer is known.
+        figures: Means of every metric.
+        abstained: Share of questions it did not answer.
+        supported: Share of its answers that stand where they are said to; None if it gave none.
+        forecast: Bills before, once and for each question, as they were forecast; "revised" is
+            the last again, when settings had been chosen.
+        measured: The same as measured.
+        ratio: Measured over revised forecast of a question, by figure;
+            "seconds_after_warm_up" compares the seconds of later questions with the first five's.
+        cost: Of a question with its part of what is paid once, by figure.
+        behind: The best way's accuracy less its own, paired; None for the best.
+        frontier: Figures on whose frontier it is.
+    """
+
+    name: str
+    method: str
+    model: str
+    status: str
+    reason: str = ""
+    settings: Row = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    questions: int = 0
+    accuracy: Interval | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+    abstained: float | None = None
+    supported: float | None = None
+    forecast: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Bill] = field(default_factory=dict)
+    ratio: dict[str, float | None] = field(default_factory=dict)
+    cost: dict[str, float | None] = field(default_factory=dict)
+    behind: Interval | None = None
+    frontier: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> Row:
+        """For JSON."""
+        plain = {
+            name: getattr(self, name)
+            for name in self.__slots__
+            if name not in ("accuracy", "behind", "measured")
+        }
+        return {
+            **plain,
+            "accuracy": self.accuracy and self.accuracy.as_dict(),
+            "behind": self.behind and self.behind.as_dict(),
+            "measured": {part: bill.as_dict() for part, bill in self.measured.items()},
+        }
+
+
+def results(plan: Plan, rows: Mapping[str, Row], outcome: Outcome) -> list[Result]:
+    """Every way's result, in the order of the plan."""
+    forecasts: Mapping[str, Row] = rows[FORECAST]["ways"]
+    revised: Mapping[str, Row] = rows.get(REVISED, rows[FORECAST])["ways"]
+    found = [
+        _result(
+            plan,
+            rows,
+            outcome,
+            {**forecasts[way.name], "revised": revised[way.name]["each"]},
+            way.name,
+        )
+        for way in plan.ways
+    ]
+    for result, way in zip(found, plan.ways, strict=True):
+        result.method, result.model = way.method, way.model
+    _compare(plan, rows, found)
+    for axis in AXES:
+        for result in frontier(found, axis):
+            result.frontier.append(axis)
+    return found
+
+
+def _answered(plan: Plan, rows: Mapping[str, Row], way: str) -> list[tuple[Question, Row]]:
+    pairs = ((q, rows.get(answer_key(way, q.id))) for q in plan.measured)
+    return [(q, row) for q, row in pairs if row is not None]
+
+
+def _result(
+    plan: Plan, rows: Mapping[str, Row], outcome: Outcome, forecast: Row, name: str
+) -> Result:
+    answered = _answered(plan, rows, name)
+    result = Result(name, "", "", *_status(plan, outcome, name, len(answered)))
+    result.settings = outcome.settings.get(name, {})
+    result.notes = list(forecast["notes"])
+    result.questions = len(answered)
+    result.forecast = {part: forecast[part] for part in ("before", "once", "each", "revised")}
+    bills = [bill_of(row) for _, row in answered]
+    each = (
+        total(bills) * (1 / len(bills)) if bills else bill_of({"bill": forecast["each"]["middle"]})
+    )
+    result.measured = {
+        "before": bill_of({"bill": forecast["before"]}),
+        "once": prepared_bill(rows, name),
+        "each": each,
+    }
+    result.cost = {axis: _cost(result.measured, axis, plan.horizon) for axis in AXES}
+    if not bills:
+        return result
+    result.ratio = _ratios(bills, each, bill_of({"bill": forecast["revised"]["middle"]}))
+    result.abstained = fmean(row["abstained"] for _, row in answered)
+    said = [row["supported"] for _, row in answered if row["supported"] is not None]
+    result.supported = fmean(said) if said else None
+    scored = [(q, row) for q, row in answered if row["right"] is not None]
+    if scored:
+        result.figures = {m: fmean(row["right"][m] for _, row in scored) for m in METRICS}
+        result.accuracy = _mean(plan, scored)
+    return result
+
+
+def _status(plan: Plan, outcome: Outcome, name: str, answered: int) -> tuple[str, str]:
+    if name in outcome.failed:
+        return "failed", outcome.failed[name]
+    if name in outcome.stops:
+        stop = outcome.stops[name]
+        return "stopped", (
+            f"{stop['rival']} was better by {stop['difference']:.0%} after "
+            f"{stop['questions']} questions"
+        )
+    if answered < len(plan.measured) and outcome.ended:
+        return "unfinished", outcome.ended
+    return "measured", ""
+
+
+def _clusters(questions: Sequence[Question]) -> list[str] | None:
+    """What questions share; None where they share nothing, or all the same."""
+    named = [q.cluster or q.id for q in questions]
+    return named if 1 < len(set(named)) < len(named) else None
+
+
+def _mean(plan: Plan, scored: Sequence[tuple[Question, Row]]) -> Interval | None:
+    values = [plan.rule.score(row) for _, row in scored]
+    clusters = _clusters([q for q, _ in scored])
+    if clusters is None and set(values) <= {0.0, 1.0}:
+        return wilson(sum(values), len(values))
+    if len(values) < FEWEST:
+        return None
+    return mean(values, clusters=clusters).interval
+
+
+def _ratios(bills: Sequence[Bill], each: Bill, forecast: Bill) -> dict[str, float | None]:
+    """Measured over forecast."""
+    found: dict[str, float | None] = {}
+    for axis in ("flops", "seconds", "joules", "dollars", "prompt_tokens", "output_tokens"):
+        said, was = getattr(forecast, axis), getattr(each, axis)
+        found[axis] = was / said if said and was is not None else None
+    seconds = [bill.seconds for bill in bills if bill.seconds is not None]
+    first, later = seconds[:WARM_UP], seconds[WARM_UP:]
+    found["seconds_after_warm_up"] = fmean(later) / median(first) if first and later else None
+    return found
+
+
+def _cost(measured: Mapping[str, Bill], axis: str, horizon: float) -> float | None:
+    whole = (measured["before"] + measured["once"]) * (1 / horizon) + measured["each"]
+    value: float | None = getattr(whole, axis)
+    return value
+
+
+def scores(plan: Plan, rows: Mapping[str, Row], way: str) -> dict[str, float]:
+    """Of each scored question that a way answered, by its id."""
+    return {
+        q.id: plan.rule.score(row)
+        for q, row in _answered(plan, rows, way)
+        if row["right"] is not None
+    }
+
+
+def _compare(plan: Plan, rows: Mapping[str, Row], found: Sequence[Result]) -> None:
+    """How far each is behind the best, on the questions both answered."""
+    best = best_of(found)
+    if best is None:
+        return
+    by_id = {q.id: q for q in plan.measured}
+    ahead = scores(plan, rows, best.name)
+    others = [r for r in found if r is not best and r.accuracy is not None]
+    confidence = 1 - LEVEL / max(1, len(others))
+    for result in others:
+        mine = scores(plan, rows, result.name)
+        both = [id for id in ahead if id in mine]
+        if len(both) < FEWEST:
+            continue
+        result.behind = difference(
+            np.array([ahead[id] for id in both]),
+            np.array([mine[id] for id in both]),
+            clusters=_clusters([by_id[id] for id in both]),
+            confidence=confidence,
+        )
+
+
+def best_of(found: Sequence[Result]) -> Result | None:
+    """The most accurate of those that went through; of equals the first."""
+    through = [
+        r for r in found if r.accuracy is not None and r.status in ("measured", "unfinished")
+    ]
+    return max(through, key=lambda r: r.accuracy.value if r.accuracy else 0.0, default=None)
+
+
+def frontier(found: Sequence[Result], axis: str) -> list[Result]:
+    """Those that no other beats in accuracy and in cost, cheapest first."""
+    usable = [r for r in found if r.accuracy is not None and r.cost.get(axis) is not None]
+    best: list[Result] = []
+    for result in sorted(usable, key=lambda r: (r.cost[axis], -_value(r))):
+        if not best or _value(result) > _value(best[-1]):
+            best.append(result)
+    return best
+
+
+def _value(result: Result) -> float:
+    return result.accuracy.value if result.accuracy else 0.0
+
+
+def not_worse(found: Sequence[Result]) -> list[Result]:
+    """The best, and those that went through, are near it, and are not shown to be worse.
+
+    Nearness is asked for because few questions show nothing: of forty, a way may be wrong on six
+    more than the best by chance alone.
+    """
+    best = best_of(found)
+    return [
+        r for r in found
+        if r is best
+        or (
+            r.status in THROUGH
+            and r.behind is not None
+            and r.behind.low <= 0
+            and r.behind.value <= NEAR
+        )
+    ]  # fmt: skip
+
+
+def recommended(found: Sequence[Result], axis: Currency) -> Result | None:
+    """The cheapest of those that are not significantly worse than the best.
+
+    Where its cost is not known on this axis, a way is taken only if no other is known.
+    """
+
+    def price(result: Result) -> tuple[bool, float]:
+        value = result.cost.get(axis)
+        return value is None, value or 0.0
+
+    return min(not_worse(found), key=price, default=None)
+
+
+def break_evens(found: Sequence[Result], axes: Sequence[str] = AXES) -> list[Row]:
+    """Questions after which the totals of two ways of the frontier, or the advised, are equal."""
+    pairs = []
+    some = [r for r in found if r.accuracy is not None]
+    for axis in axes:
+        for one, other in combinations(some, 2):
+            first, second = (r.measured["before"] + r.measured["once"] for r in (one, other))
+            once = _minus(getattr(first, axis), getattr(second, axis))
+            each = _minus(
+                getattr(other.measured["each"], axis), getattr(one.measured["each"], axis)
+            )
+            if not once or not each or once / each <= 0:
+                continue
+            dear, cheap = (one, other) if once > 0 else (other, one)
+            pairs.append({"figure": axis, "overtaking": dear.name, "overtaken": cheap.name,
+                          "questions": once / each})  # fmt: skip
+    return pairs
+
+
+def _minus(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
+
+
+def saved(plan: Plan, outcome: Outcome) -> float:
+    """Share of the calls of the full grid that racing did not make."""
+    names = [way.name for way in plan.ways if way.name not in outcome.failed]
+    return calls_saved(outcome.asked, len(plan.measured), names)

@@ -1,0 +1,136 @@
+"""Ways: every method with every model, as far as they go together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from isoflop import plugins
+from isoflop.augment.answerer import Answerer, open_answerer
+from isoflop.augment.method import METHODS, CannotUse, Forecast, Material, Method, method_class
+from isoflop.bill import Bill
+from isoflop.documents import Passage
+from isoflop.measure.comparison import questions as asking
+from isoflop.questions import Answer, Question
+from isoflop.search.index import Index
+
+QUICK = tuple(name for name in METHODS if name != "exhaustive")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A method with a model.
+
+    Attributes:
+        name: "retrieval isoflop:reading": the method, then the model.
+        method: Its name.
+        model: Its name.
+        does: What forecasts, prepares and answers.
+        at_once: Questions that may be under way at the same time: more than one at a server.
+    """
+
+    name: str
+    method: str
+    model: str
+    does: Method
+    at_once: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A method and a model that do not go together, and why."""
+
+    name: str
+    method: str
+    model: str
+    reason: str
+
+
+def ways_of(
+    index: Index,
+    models: Sequence[str],
+    methods: Sequence[str] = (),
+    *,
+    folder: Path,
+    tuning: Sequence[Question] = (),
+    learned: Sequence[Question] = (),
+    score: Callable[[Question, Answer], float],
+    options: Mapping[str, Any] | None = None,
+    indexing: Bill | None = None,
+    base_url: str | None = None,
+    at_once: int = 4,
+) -> tuple[list[Way], list[Left]]:
+    """Every method with every model.
+
+    Args:
+        index: Of the documents, up to date.
+        models: Names; none twice.
+        methods: Names; all there are when empty.
+        folder: Of the run: each way keeps what it prepares in a folder of its own in it.
+        tuning: Questions to choose settings by.
+        learned: Questions with answers that fine-tuning learns beside the documents; where there
+            are none, they are made from the documents.
+        score: How right an answer is.
+        options: What the user set for methods.
+        indexing: What making the index took.
+        base_url: Of an OpenAI-compatible server.
+        at_once: Questions under way at a server.
+
+    Raises:
+        UsageError: If a method or a model is unknown.
+        Missing: If a model needs what is not there.
+    """
+    passages = tuple(index.passages())
+    classes = {name: method_class(name) for name in methods or plugins.names("method", METHODS)}
+    ways: list[Way] = []
+    left: list[Left] = []
+    for model in dict.fromkeys(models):
+        answerer = _ready(open_answerer(model, base_url=base_url, encoder=index.encoder))
+        served = hasattr(answerer, "price")
+        for method, made in classes.items():
+            name = f"{method} {model}"
+            material = Material(
+                index=index, passages=passages, folder=folder / "prepared" / _plain(name),
+                indexing=indexing, tuning=tuple(tuning), score=score,
+                made=_maker(passages, learned), options=options or {},
+            )  # fmt: skip
+            try:
+                does = made(answerer, material)
+            except CannotUse as reason:
+                left.append(Left(name, method, model, str(reason)))
+                continue
+            ways.append(Way(name, method, model, does, at_once if served else 1))
+    return ways, left
+
+
+def _ready(answerer: Answerer) -> Answerer:
+    """With a measured speed where the model runs in this process."""
+    if not hasattr(answerer.model, "logits"):
+        return answerer
+    from isoflop.augment.answerers.local import trial
+
+    ready: Answerer = replace(answerer, speed=trial(answerer.model))  # type: ignore[type-var]  # a dataclass
+    return ready
+
+
+def _maker(
+    passages: Sequence[Passage], learned: Sequence[Question]
+) -> Callable[[int], Sequence[Question]]:
+    """What fine-tuning learns: the questions given, or as many as can be made."""
+
+    def made(count: int) -> Sequence[Question]:
+        if learned:
+            return tuple(learned)[:count]
+        return asking.make(passages, count, seed=1).questions
+
+    return made
+
+
+def _plain(name: str) -> str:
+    """A name for a folder."""
+    return "".join(c if c.isalnum() or c in "-." else "-" for c in name)
+
+
+def forecasts(ways: Sequence[Way], questions: Sequence[Question]) -> dict[str, Forecast]:
+    """What each way will take; spends nothing."""
+    return {way.name: way.does.forecast(questions) for way in ways}
