@@ -38,6 +38,7 @@ def test_tokens_spell_any_text_with_as_many_bytes_as_the_tokenizer_gave_them(
     assert found is not None
     before, lengths = found
     assert (before, sum(lengths)) == (1 if text else 0, len(text.encode()))
+    assert len(lengths) == len(encoded.ids)  # of a character at the end, its last piece too
     # in the vocabulary every byte is one letter; where only one cut is possible, it is that one
     if all("\ufffd" not in each for each in strings):
         assert lengths == [len(each) for each in encoded.tokens]

@@ -37,19 +37,24 @@ def _lengths(tokens: Sequence[str | None], text: bytes) -> list[int] | None:
     """Bytes of each token until the text is whole; None if a token does not go on with it.
 
     Where a character was cut into pieces there may be several ways to go on, so all places that
-    a token can end at are kept, each with the place that it began at. There are never many.
+    a token can end at are kept, each with the place that it began at. There are never many. If
+    the text ends in such a character, as many tokens spell it as can.
     """
     ways: list[dict[int, int]] = []  # for each token, where it may end: where it begins then
-    ends = {0}
+    ends, count = {0}, None
     to_the_last = None in tokens
-    while len(text) not in ends or (to_the_last and len(ways) < len(tokens)):
-        if len(ways) == len(tokens):
-            return None
+    while ends:
+        if len(text) in ends and (not to_the_last or len(ways) == len(tokens)):
+            count = len(ways)
+        certain = count == len(ways) and len(ends) == 1
+        if certain or len(ways) == len(tokens):
+            break
         token = tokens[len(ways)]
         ways.append({end: at for at in sorted(ends) for end in _ends(token, text, at)})
         ends = set(ways[-1])
-        if not ends:
-            return None
+    if count is None:
+        return None
+    del ways[count:]
     lengths, end = [0] * len(ways), len(text)
     for i in reversed(range(len(ways))):
         lengths[i] = end - ways[i][end]
