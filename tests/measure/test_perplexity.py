@@ -44,7 +44,7 @@ def test_a_file_is_read_as_its_text_whatever_the_block(
     file = tmp_path / "text.txt"
     file.write_bytes(text.encode())
     whole = perplexity(model, text)
-    monkeypatch.setattr("isoflop.measure.perplexity.READ_BYTES", 7)  # cuts characters
+    monkeypatch.setattr("isoflop.measure.predicted.READ_BYTES", 7)  # cuts characters
     found = perplexity(model, file)
     assert found.bytes == file.stat().st_size
     assert found.nats == pytest.approx(whole.nats, rel=1e-7)
@@ -113,9 +113,10 @@ def test_the_command_prints_both_windows_for_several_files(
     assert "predicted from the token that begins texts" in shown.stderr
 
 
-def test_a_server_that_gives_no_logits_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_server_that_gives_no_logits_cannot_compress(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("Some text.")
-    run = CliRunner().invoke(group, ["perplexity", str(tmp_path / "a.txt"), "--model", "openai:x"])
+    asked = ["compress", str(tmp_path / "a.txt"), "--out", str(tmp_path / "b"), "--model"]
+    run = CliRunner().invoke(group, [*asked, "openai:x"])
     assert isinstance(run.exception, UsageError)
     assert "runs on a server, which gives no logits" in str(run.exception)
 

@@ -6,20 +6,31 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from isoflop.cli.output import DASH, Bar, amount, bill_line, note, print_json, say, table
-from isoflop.cli.perplexity import model
-from isoflop.lm.open import open_model
+from isoflop.cli.plan import show
+from isoflop.lm.open import PROSE, open_model
 
 if TYPE_CHECKING:
     from isoflop.lm.causal import CausalModel
     from isoflop.measure.compression.files import Compressed
 
 
+model = click.option(
+    "--model",
+    "name",
+    default=PROSE,
+    show_default=True,
+    metavar="NAME",
+    help="isoflop:PATH, hf:PATH-or-repo, or ngram:TEXT for a 5-gram model of a text.",
+)
+
+
 @click.command()
 @click.argument("file", metavar="FILE")
 @click.option("--out", required=True, metavar="FILE", help="The compressed file.")
 @model
+@show.plot
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def compress(file: str, out: str, name: str, as_json: bool) -> None:
+def compress(file: str, out: str, name: str, plot: str | None, as_json: bool) -> None:
     """Compress FILE without loss by a model's predictions, and compare with other compressors.
 
     Every part is decoded again before it is kept; one that does not come back, or is no text,
@@ -38,8 +49,13 @@ def compress(file: str, out: str, name: str, as_json: bool) -> None:
     report = _report(opened, found, rivals)
     if as_json:
         print_json({"file": file, "out": out, "model": name, **report})
-        return
-    _show(file, name, found, report)
+    else:
+        _show(file, name, found, report)
+    if plot and found.bits_per_byte is not None:
+        from isoflop.cli.bits import compressors  # needs the extra `plot`
+
+        others = {rival: row["bits_per_byte"] for rival, row in report["rivals"].items()}
+        note(f"plot: {compressors(Path(file).name, name, found.bits_per_byte, others, plot)}")
 
 
 def _report(

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from isoflop.cli.compress import model
 from isoflop.cli.output import Bar, note, print_json
-from isoflop.cli.perplexity import model
 from isoflop.lm.open import open_model
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from torch import Tensor
 from isoflop.errors import UsageError
 from isoflop.lm.model import Message
 from isoflop.lm.tokenizer import Tokenizer, train_tokenizer
-from isoflop.measure.perplexity import blocks
+from isoflop.measure.predicted import blocks
 
 ORDER = 5
 VOCABULARY = 2048

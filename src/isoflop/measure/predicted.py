@@ -1,26 +1,19 @@
-"""Perplexity and bits per byte of a text, with everything that makes two figures differ."""
+"""How well a text was predicted: the counts that perplexity and bits per byte are made of."""
 
 import codecs
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from isoflop.bill import Bill
 from isoflop.errors import UsageError
-from isoflop.lm.causal import CausalModel
-from isoflop.lm.line_ends import (
-    CarriageReturns,
-    all_carriage_returns,
-    file_has_carriage_returns,
-    without_returns,
-)
-from isoflop.measure.likelihood import TokenStream, score_pieces
+from isoflop.lm.line_ends import all_carriage_returns, file_has_carriage_returns
 from isoflop.measure.statistics.clustered import mean
 from isoflop.measure.statistics.interval import Interval
-from isoflop.measure.windows import Reading, pieces_of
 
 READ_BYTES = 1 << 20
 LEAST_BLOCKS = 10  # with fewer, the spread between blocks is a guess itself
@@ -31,8 +24,8 @@ class Perplexity:
     """How well a model predicts a text, read in one kind of windows.
 
     Attributes:
-        window: Tokens the model reads at once.
-        stride: Tokens by which the window moves; equal to `window` where none overlap.
+        window: Tokens the model reads at once, or characters of a served one.
+        stride: By how much the window moves; equal to `window` where none overlap.
         beginning: Whether a token that begins texts stood before the first, so that it has a
             probability; without one the first token is not scored.
         tokens: Of the text.
@@ -44,6 +37,7 @@ class Perplexity:
         blocks: (nats, tokens, bytes) of consecutive stretches of at least a window.
         carriage_returns: Whether all its lines end in a carriage return and a newline, so that
             the returns are certain; see `CarriageReturns`.
+        unit: What window and stride count: tokens, or characters where a server has the tokens.
         bill: Of the pass.
     """
 
@@ -58,6 +52,7 @@ class Perplexity:
     nats: float = 0.0
     blocks: list[tuple[float, int, int]] = field(default_factory=list)
     carriage_returns: bool = False
+    unit: Literal["tokens", "characters"] = "tokens"
     bill: Bill = field(default_factory=Bill)
 
     @property
@@ -97,27 +92,25 @@ class Perplexity:
         nats, _, sizes = np.array(self.blocks, np.float64).T
         return mean(nats / math.log(2) / sizes, weights=sizes, correction="cr1").interval
 
-    def add(self, stream: TokenStream) -> None:
-        """Count the next tokens of the text."""
-        scored = stream.scored
-        nats = stream.nats
-        tokens, sizes = int(scored.sum()), int(stream.byte_lengths[scored].sum())
-        self.tokens += len(stream)
+    def add(self, nats: float, *, tokens: int, bytes: int) -> None:
+        """Count the next scored tokens of the text, of so many bytes."""
         self.scored_tokens += tokens
-        self.bytes += int(stream.byte_lengths.sum())
-        self.scored_bytes += sizes
+        self.scored_bytes += bytes
         self.nats += nats
-        self.bill = self.bill + stream.bill
-        if self.blocks and self.blocks[-1][1] < self.window:
+        if self.blocks and self._shorter_than_a_window(self.blocks[-1]):
             before = self.blocks.pop()
-            nats, tokens, sizes = nats + before[0], tokens + before[1], sizes + before[2]
-        self.blocks.append((nats, tokens, sizes))
+            nats, tokens, bytes = nats + before[0], tokens + before[1], bytes + before[2]
+        self.blocks.append((nats, tokens, bytes))
+
+    def _shorter_than_a_window(self, block: tuple[float, int, int]) -> bool:
+        return block[1 if self.unit == "tokens" else 2] < self.window
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {
             "window": self.window,
             "stride": self.stride,
+            "unit": self.unit,
             "prefix": "beginning token" if self.beginning else "none",
             "tokens": self.tokens,
             "scored_tokens": self.scored_tokens,
@@ -136,37 +129,8 @@ class Perplexity:
         }
 
 
-def perplexity(
-    model: CausalModel, text: str | Path, *, reading: Reading | None = None
-) -> Perplexity:
-    """Read a text, or a file of any length, and count.
-
-    Args:
-        model: Whose probabilities are taken.
-        text: A string, or the path of a UTF-8 file.
-        reading: Windows and batches; by default windows that do not overlap.
-
-    Raises:
-        UsageError: If there is nothing to score, or the file is not text.
-    """
-    reading = reading or Reading()
-    settled = reading.settled(model)
-    found = Perplexity(settled.window, settled.stride, model.beginning is not None)
-    parts: Iterable[str] = blocks(text) if isinstance(text, Path) else [text]
-    if _returns(text):
-        found.carriage_returns = True
-        model, parts = CarriageReturns(model), without_returns(parts)
-    pieces = pieces_of(parts)
-    counted = _count_words(found, pieces)
-    fixed = replace(reading, window=settled.window, stride=settled.stride)
-    for stream in score_pieces(model, counted, reading=fixed):
-        found.add(stream)
-    if not found.scored_bytes:
-        raise UsageError("The text has no bytes that a token stands for: nothing to score.")
-    return found
-
-
-def _returns(text: str | Path) -> bool:
+def lines_end_in_returns(text: str | Path) -> bool:
+    """Whether every line of a text, or of a file, ends in a carriage return and a newline."""
     try:
         if isinstance(text, Path):
             return file_has_carriage_returns(text)
@@ -175,11 +139,9 @@ def _returns(text: str | Path) -> bool:
     return "\r" in text and all_carriage_returns(text.encode("utf-8", "surrogatepass"))
 
 
-def _count_words(found: Perplexity, pieces: Iterator[str]) -> Iterator[str]:
-    """The pieces as they are, their words counted; no piece ends within a word."""
-    for piece in pieces:
-        found.words += len(piece.split())
-        yield piece
+def parts_of(text: str | Path) -> Iterable[str]:
+    """A text in parts: itself, or a file a megabyte at a time; see `blocks`."""
+    return blocks(text) if isinstance(text, Path) else [text]
 
 
 def blocks(file: Path) -> Iterator[str]:

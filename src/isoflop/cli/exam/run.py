@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,17 +10,15 @@ import click
 from isoflop.cli import options
 from isoflop.cli.exam.score import AS_PUBLISHED, RULE, UNPARSED, policy_of
 from isoflop.cli.exam.show import note_conventions, score_json, score_table
-from isoflop.cli.output import Bar, bill_line, dollars, note, print_json, say
+from isoflop.cli.output import Bar, bill_line, note, print_json, say
+from isoflop.cli.spending import agree, price_of_tokens
 from isoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from isoflop.bill import Bill
     from isoflop.lm.causal import CausalModel
-    from isoflop.lm.endpoint import Endpoint
     from isoflop.measure.exams.exam import Exam
     from isoflop.measure.exams.running import Asked, Price
-
-UNASKED = 0.10  # dollars that are spent without asking
 
 
 @click.command("run")
@@ -81,7 +78,7 @@ def run_command(
     asked = _asked(exam, opened, model, base_url, rule, most_tokens, at_once)
     expected = running.forecast(asked, answered_in(folder))
     note(f"forecast, at most: {bill_line(expected)}")
-    _agree(expected, budget, asked)
+    agree(expected, budget, getattr(asked.model, "base_url", None))
     bar = Bar()
     try:
         bill = running.run(
@@ -137,16 +134,8 @@ def _asked(
     writes = rule in rules.READS_TEXT or (rule == rules.CONTRAST and served)
     need = "generate" if writes else "score_continuation"
     opened = open_model(model, needs=[need], base_url=base_url)
-    price = _price_of_tokens(opened) if served else _price_of_machine(opened)
+    price = price_of_tokens(opened) if served else _price_of_machine(opened)
     return Asked(exam, name, opened, rule, price, most_tokens, at_once if served else 1)
-
-
-def _price_of_tokens(endpoint: Endpoint) -> Price:
-    from isoflop import catalog
-    from isoflop.plan.price import endpoint_bill
-
-    listed = catalog.price(endpoint.model, endpoint.base_url)
-    return lambda usage: endpoint_bill(usage, listed)
 
 
 def _price_of_machine(model: CausalModel) -> Price:
@@ -172,20 +161,3 @@ def _price_of_machine(model: CausalModel) -> Price:
         )
 
     return price
-
-
-def _agree(expected: Bill, budget: float | None, asked: Asked) -> None:
-    """Nothing is spent unasked: a budget, a small amount, or a yes at the terminal."""
-    from isoflop.lm.address import is_this_machine
-
-    address = getattr(asked.model, "base_url", None)
-    if budget is not None or address is None or is_this_machine(address):
-        return
-    cost = expected.dollars
-    if cost is not None and cost <= UNASKED:
-        return
-    price = "an unknown amount" if cost is None else f"up to {dollars(cost)}"
-    if sys.stdin.isatty() and not click.confirm(f"This may spend {price}. Go on?", err=True):
-        raise click.Abort
-    if not sys.stdin.isatty():
-        raise UsageError(f"This may spend {price}. Say how much it may: --budget DOLLARS.")

@@ -12,7 +12,7 @@ from isoflop.measure.detection.detectors import Scored
 from isoflop.measure.detection.normalise import Normalised, normalised
 from isoflop.measure.detection.verdict import Human
 from isoflop.measure.likelihood import score_all
-from isoflop.measure.perplexity import blocks
+from isoflop.measure.predicted import blocks
 
 MOST_CHARACTERS = 200_000  # of a text; some 40,000 words, more than any detector gains from
 SUFFIXES = frozenset((".txt", ".md", ".rst", ".text", ""))
