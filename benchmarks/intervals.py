@@ -1,6 +1,6 @@
 """Whether intervals hold as often as they say, and evidence errs no more often than it may.
 
-    python -m benchmarks.intervals            # all, about three minutes of processor time
+    python -m benchmarks.intervals            # all, about eight minutes of processor time
     python -m benchmarks.intervals million    # only how long a million answers take
 
 Every regime is simulated from a known truth: the latent quality of an answer is the sum of the
@@ -53,6 +53,7 @@ class Regime:
         within: Share of the latent variance that a way's answers in one cluster have in common.
         ease: Share that both ways have in common on a question.
         graded: Scores from 0 to 1 with many zeros, as F1, instead of right and wrong.
+        size: Questions in a cluster, on average.
     """
 
     kind: str
@@ -62,14 +63,17 @@ class Regime:
     within: float = 0.0
     ease: float = 0.6
     graded: bool = False
+    size: int = 10
 
     def clusters(self, random: np.random.Generator) -> Integers | None:
         """Each question's cluster, shape (n,), or None where they stand alone."""
         if self.kind == "alone":
             return None
-        sizes = np.full(self.count, 10)
-        if self.kind == "uneven":  # 1 to about 60, the middle one 6
-            sizes = np.maximum(1, np.exp(random.normal(1.8, 1.0, self.count)).round().astype(int))
+        sizes = np.full(self.count, self.size)
+        if self.kind == "uneven":  # of 10: 1 to about 60, the middle one 6
+            middle = 1.8 + np.log(self.size / 10)
+            sizes = np.exp(random.normal(middle, 1.0, self.count)).round().astype(int)
+            sizes = np.maximum(1, sizes)
         if self.kind == "one big":  # half of all questions
             sizes = np.array([5 * (self.count - 1), *[5] * (self.count - 1)])
         return np.repeat(np.arange(self.count), sizes)
@@ -132,6 +136,38 @@ def covered(regime: Regime, runs: int = RUNS, method: Method = "auto") -> dict[s
         width += found.high - found.low
     share = {"coverage": held / runs, "width": width / runs}
     return {"regime": regime.words(), "method": method, "runs": runs, **asdict(regime), **share}
+
+
+def comparisons() -> Iterator[dict[str, Any]]:
+    """The regimes of a comparison of two ways: least and greatest coverage over nine each.
+
+    50 to 1,000 questions, alone or in 10 to 100 uneven clusters. The nine have true differences
+    of 0, 0.1 and 0.3 above an accuracy of 0.6, and ways that share 0, 0.4 and 0.8 of what makes a
+    question easy.
+    """
+    shapes = [("alone", n, n) for n in (50, 200, 1000)]
+    shapes += [
+        ("uneven", clusters, n)
+        for n, clusters in product((50, 200, 1000), (10, 30, 100))
+        if clusters < n
+    ]
+    for (kind, count, n), graded in product(shapes, (False, True)):
+        for within in (0.0, 0.2) if kind == "uneven" else (0.0,):
+            nine = [
+                covered(Regime(kind, count, 0.6 + gap, 0.6, within, ease, graded, n // count))
+                for gap, ease in product((0.0, 0.1, 0.3), (0.0, 0.4, 0.8))
+            ]
+            found = [one["coverage"] for one in nine]
+            yield {
+                "questions": n,
+                "clusters": None if kind == "alone" else count,
+                "within": within,
+                "graded": graded,
+                "regimes": len(nine),
+                "least": min(found),
+                "greatest": max(found),
+                "mean": sum(found) / len(found),
+            }
 
 
 def accuracies(runs: int = RUNS) -> Iterator[dict[str, Any]]:
@@ -277,6 +313,7 @@ def resampled() -> list[dict[str, Any]]:
 PARTS: dict[str, Callable[[], object]] = {
     "million": million,
     "difference": lambda: [covered(regime) for regime in regimes()],
+    "comparisons": lambda: list(comparisons()),
     "resampled": resampled,
     "accuracy": lambda: list(accuracies()),
     "auroc": lambda: list(areas()),
