@@ -4,6 +4,7 @@ from isoflop.augment.ask import ask
 from isoflop.bill import Bill
 from isoflop.documents import Document, Passage, Span
 from isoflop.errors import IsoflopError
+from isoflop.measure.comparison import compare
 from isoflop.questions import Answer, Citation, Hit, Question
 from isoflop.search.index import Index
 
@@ -21,4 +22,5 @@ __all__ = [
     "Question",
     "Span",
     "ask",
+    "compare",
 ]

@@ -148,5 +148,5 @@ def _same(folder: Path, about: Mapping[str, Any]) -> None:
         name = differ[0]
         raise UsageError(
             f"{folder} holds another run: its {name} is {held.get(name)!r}, not "
-            f"{plain[name]!r}. Name another folder with --into."
+            f"{plain[name]!r}. Name another folder for this one."
         )

@@ -19,6 +19,7 @@ COMMANDS = {
     "decompress": ("isoflop.cli.decompress:decompress", "Get a compressed text back."),
     "detect": ("isoflop.cli.detect:detect", "How machine-like texts are, and what can be told."),
     "exam": ("isoflop.cli.exam:exam", "Ask, score and compare: numbers that can be trusted."),
+    "compare": ("isoflop.cli.compare:compare", "Which way of answering is worth its cost."),
     "plan": ("isoflop.cli.plan:plan", "What it costs, before it is spent."),
     "catalog": (
         "isoflop.cli.catalog:catalog",

@@ -1,6 +1,7 @@
 """isoflop ask: an answer with citations and its bill."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -19,6 +20,13 @@ from isoflop.search.index import Index
 @click.argument("path", default=".")
 @click.option("--model", metavar="NAME", help="extractive (default) or openai:NAME.")
 @click.option("--base-url", metavar="URL", help="Of an OpenAI-compatible server.")
+@click.option(
+    "--as",
+    "advised",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Answer as this run of isoflop compare recommends, from its documents.",
+)
 @click.option("-k", default=8, show_default=True, help="Passages to answer from.")
 @options.way
 @options.where
@@ -32,6 +40,7 @@ def ask(
     path: str,
     model: str | None,
     base_url: str | None,
+    advised: Path | None,
     k: int,
     by: str | None,
     where: tuple[str, ...],
@@ -48,6 +57,9 @@ def ask(
     """
     if not question.strip():
         raise UsageError("The question is empty. Ask with at least one word.")
+    if advised is not None:
+        _as_advised(question, advised, base_url, as_json=as_json)
+        return
     index = Index.open(path, into=into, encoder=encoder)
     update = options.current(index, fixed=fixed, wait=wait)
     streamed = sys.stdout.isatty() and not as_json
@@ -72,6 +84,21 @@ def ask(
     if update is not None and update.embedded:
         tell_refusals(update.refused)
         note(f"indexing, paid once: {paid(update)}")
+    note(f"bill: {bill_line(answer.bill)}")
+
+
+def _as_advised(question: str, run: Path, base_url: str | None, *, as_json: bool) -> None:
+    """Answer with what a comparison recommended, settings and all."""
+    from isoflop.measure.comparison.advised import Advised
+
+    way = Advised(run, base_url=base_url)
+    options.current(way.index, fixed=False, wait=600.0)
+    answer = way.answer(question)
+    if as_json:
+        print_json({"way": way.way.name, **answer_json(answer)})
+    else:
+        show(answer)
+        note(f"as {way.way.name}")
     note(f"bill: {bill_line(answer.bill)}")
 
 

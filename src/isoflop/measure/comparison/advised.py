@@ -1,0 +1,58 @@
+"""What a run advised, ready to answer: `isoflop ask --as RUN`."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from isoflop.bill import Bill
+from isoflop.errors import UsageError
+from isoflop.measure.comparison import report as reporting
+from isoflop.measure.comparison.ways import Way, ways_of
+from isoflop.questions import Answer, Question
+from isoflop.run import Row, read_about, read_rows
+from isoflop.search.index import Index
+
+
+class Advised:
+    """The recommended way of a run, with what it prepared and the settings it chose.
+
+    Attributes:
+        index: Of the documents that were compared on.
+        way: What answers.
+        sentence: Why it was recommended.
+    """
+
+    def __init__(self, folder: Path, *, base_url: str | None = None) -> None:
+        """Open it; nothing that was prepared is paid for again.
+
+        Raises:
+            DamagedRun: If the folder holds no report.
+            UsageError: If the run advises nothing, or its way cannot be opened any more.
+        """
+        advice = reporting.read(folder).recommendation
+        if advice is None:
+            raise UsageError(
+                f"{folder} recommends nothing: no way was measured on questions with answers."
+            )
+        about = read_about(folder)
+        self.index = Index.open(*about["documents"], into=about["index"])
+        self.sentence: str = advice["sentence"]
+        ways, left = ways_of(
+            self.index, [advice["model"]], [advice["method"]], folder=folder,
+            score=lambda question, answer: 0.0,
+            options={**about["options"], **advice["settings"]},
+            base_url=base_url or about.get("base_url"),
+        )  # fmt: skip
+        if not ways:
+            raise UsageError(f"{advice['way']} cannot be used any more: {left[0].reason}.")
+        self.way: Way = ways[0]
+        self._rows: Mapping[str, Row] = {row["key"]: row for row in read_rows(folder)}
+        self.way.does.prepare(self._pay, lambda stage, done, total: None)
+
+    def _pay(self, key: str, worst: Bill, call: Callable[[], tuple[Row, Bill]]) -> Row:
+        """What the run holds; what it does not hold is made again, and not recorded."""
+        held = self._rows.get(f"prepare/{self.way.name}/{key}")
+        return call()[0] if held is None else held
+
+    def answer(self, question: str) -> Answer:
+        """The way's answer, with its bill."""
+        return self.way.does.answer(Question("asked", question))
