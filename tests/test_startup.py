@@ -69,6 +69,7 @@ def modules(*arguments: str) -> set[str]:
         ("detect", "audit", "--help"),
         ("ask", "--help"),
         ("search", "--help"),
+        ("compare", "--help"),
         ("index", "--help"),
     ],
 )

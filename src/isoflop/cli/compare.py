@@ -57,8 +57,6 @@ AXES = {"flops": "FLOP", "seconds": "s", "joules": "J", "dollars": "$", "grams_c
 @click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR",
               help="Folder of the run; the same command goes on in it.")  # fmt: skip
 @click.option("--show", type=click.Path(path_type=Path), metavar="RUN", help="Show a run again.")
-@click.option("--diff", nargs=2, type=click.Path(path_type=Path), metavar="RUN RUN",
-              help="What changed from one run to another.")  # fmt: skip
 @options.into
 @options.encoder
 @options.as_json
@@ -66,7 +64,6 @@ def compare(
     path: str | None,
     questions: Path | None,
     show: Path | None,
-    diff: tuple[Path, Path] | None,
     as_json: bool,
     **chosen: Any,
 ) -> None:
@@ -76,9 +73,7 @@ def compare(
     First comes the forecast; over the budget nothing starts. Then every way is asked the same
     questions, beaten ones stop early, and the report advises the cheapest that is not worse.
     """
-    if diff is not None:
-        _differ(*diff, as_json=as_json)
-    elif show is not None:
+    if show is not None:
         from isoflop.measure.comparison.report import read
 
         _shown(read(show), as_json=as_json)
@@ -298,14 +293,3 @@ def lines_below(report: "Report") -> list[str]:
     ]
     lines += [f"Not tested: {each['name']}: {each['reason']}" for each in values["untested"]]
     return lines
-
-
-def _differ(first: Path, second: Path, *, as_json: bool) -> None:
-    from isoflop.measure.comparison import differ
-    from isoflop.measure.comparison.report import read
-
-    found = differ.differences(read(first), read(second))
-    if as_json:
-        print_json(found)
-    else:
-        say(differ.text(found))
