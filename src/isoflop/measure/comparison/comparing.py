@@ -1,6 +1,8 @@
 """From what the user asks for to a plan, and from the plan to a report."""
 
 import datetime
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -94,12 +96,15 @@ def carried_out(
         )
     about = _about(index, asked, measured, wish, learned)
     into = folder or _usual_folder(about)
-    rule = wish.rule
+    rule, budget = wish.rule, None if wish.budget is None else parse(wish.budget)
+    axis = _axis(wish, budget)
+    if (done := _done(into, about, axis, wish)) is not None:
+        tell(f"{into} holds this comparison already; this is its report.")
+        return done
 
     def score(question: Question, answer: Answer) -> float:
         return figures(answer, question.answers)[_metric(wish)]
 
-    budget = None if wish.budget is None else parse(wish.budget)
     ways, left = ways_of(
         index, wish.models, wish.methods, folder=into, tuning=tuning, learned=learned,
         score=score, options=wish.options, indexing=indexing, base_url=wish.base_url,
@@ -111,7 +116,7 @@ def carried_out(
     with run.opened(into, about) as opened:
         plan = Plan(
             asked, measured, tuple(ways), tuple(left), rule, budget,
-            _axis(wish, budget, ways), wish.horizon, wish.race,
+            axis, wish.horizon, wish.race,
         )  # fmt: skip
         begin(plan, forecasts_of(plan, opened))
         outcome = carry_out(plan, opened, progress=progress, tell=tell)
@@ -135,14 +140,24 @@ def _asked(
     return QuestionSet("given", tuple(questions))
 
 
-def _axis(wish: Wish, budget: Budget | None, ways: Sequence[Any]) -> Currency:
+def _axis(wish: Wish, budget: Budget | None) -> Currency:
     """By which ways cost more or less."""
     if wish.axis is not None:
         axis: Currency = _one_of(wish.axis, CURRENCIES, "axis")
         return axis
     if budget is not None:
         return budget.currency
-    return "dollars" if any(way.model.startswith("openai:") for way in ways) else "flops"
+    return "dollars" if any(name.startswith("openai:") for name in wish.models) else "flops"
+
+
+def _done(folder: Path, about: Mapping[str, Any], axis: Currency, wish: Wish) -> Report | None:
+    """The report of this same comparison, if it went through to its end; no model is opened."""
+    if not (folder / reporting.REPORT).exists():
+        return None
+    held, report = run.read_about(folder), reporting.read(folder)
+    same = all(held.get(name) == value for name, value in json.loads(json.dumps(about)).items())
+    asked = (report.values["axis"], report.values["horizon"]) == (axis, wish.horizon)
+    return report if same and asked and report.values["complete"] else None
 
 
 def _about(
@@ -185,8 +200,5 @@ def _seen(index: Index, wish: Wish) -> dict[str, Any]:
 
 
 def _usual_folder(about: Mapping[str, Any]) -> Path:
-    import hashlib
-    import json
-
     found = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=6)
     return cache_folder() / "comparisons" / found.hexdigest()

@@ -119,6 +119,7 @@ def build(
         "agreement": _agreement(plan, rows, found),
         "untested": [*_untested(plan), *_failed(found)],
         "ended": outcome.ended,
+        "complete": not outcome.ended and not outcome.failed,
     }
     return Report(json.loads(json.dumps(values)), folder)
 
