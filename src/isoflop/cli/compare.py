@@ -276,9 +276,12 @@ def lines_below(report: "Report") -> list[str]:
     lines = [""]
     if values["recommendation"]:
         lines.append(f"Recommended: {values['recommendation']['sentence']}")
+    elif values["best"]:
+        lines.append("Nothing is recommended: no way answered any question right.")
     count = values["questions"]["scored"]
     if values["recommendation"] and count < 200:
-        lines.append(f"({count} questions cannot show a small difference.)")
+        noun = "question" if count == 1 else "questions"
+        lines.append(f"({count} {noun} cannot show a small difference.)")
     if values["race"]["on"] and values["race"]["saved"] > 0:
         race = values["race"]
         lines.append(f"Racing saved {race['saved']:.0%} of the calls: {race['guarantee']}.")

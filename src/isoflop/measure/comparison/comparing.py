@@ -27,6 +27,7 @@ from isoflop.measure.comparison.running import (
 )
 from isoflop.measure.comparison.scoring import METRICS, Metric, Rule, figures
 from isoflop.measure.comparison.ways import ways_of
+from isoflop.plan.retrieval import Corpus, assumed_speed, indexing_forecast, saved_speed
 from isoflop.questions import Answer, Question
 from isoflop.search.index import Index
 from isoflop.settings import cache_folder
@@ -88,6 +89,7 @@ def carried_out(
     tell: Tell,
 ) -> Report:
     """The whole comparison; see `isoflop.compare`."""
+    _refuse_nothing(index)
     asked = _asked(index, questions, wish)
     tuning, measured = asking.split(asked, tuning=wish.tuning, most=wish.most, seed=wish.seed)
     if not measured:
@@ -107,8 +109,8 @@ def carried_out(
 
     ways, left = ways_of(
         index, wish.models, wish.methods, folder=into, tuning=tuning, learned=learned,
-        score=score, options=wish.options, indexing=indexing, base_url=wish.base_url,
-        at_once=wish.at_once,
+        score=score, options=wish.options, indexing=indexing or _indexing(index),
+        base_url=wish.base_url, at_once=wish.at_once,
     )  # fmt: skip
     if not ways:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in left)
@@ -123,6 +125,27 @@ def carried_out(
         made = reporting.build(plan, opened.rows, outcome, into, _seen(index, wish))
         made.write()
     return made
+
+
+def _refuse_nothing(index: Index) -> None:
+    counts = index.counts()
+    if not counts["passages"]:
+        raise UsageError(
+            f"{index.roots[0]} holds no text to answer from: {counts['files']} files, "
+            f"{counts['documents']} of them readable. Name a folder with documents."
+        )
+
+
+def _indexing(index: Index) -> Bill:
+    """A forecast of what making the index took, where that was not measured now."""
+    shape = getattr(index.encoder, "architecture", None)
+    machine = catalog.this_machine()
+    speed = saved_speed(cache_folder()) or (assumed_speed(machine, shape) if shape else None)
+    if shape is None or speed is None:
+        return Bill.forecast(flops=None, seconds=None, joules=None, dollars=None, grams_co2e=None)
+    characters = sum(len(passage.text) for passage in index.passages())
+    corpus = Corpus(characters, index.counts()["passages"])
+    return indexing_forecast(machine, speed, shape, corpus)
 
 
 def _metric(wish: Wish) -> Metric:

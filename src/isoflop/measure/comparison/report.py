@@ -73,7 +73,8 @@ def read(folder: Path) -> Report:
         values["ways"]
     except (OSError, ValueError, KeyError, TypeError):
         raise DamagedRun(
-            f"{folder} holds no report of a comparison. Run isoflop compare with --into {folder}."
+            f"{folder} holds no report of a comparison. "
+            f"Make one: isoflop compare PATH QUESTIONS --run {folder}."
         ) from None
     return Report(values, folder)
 

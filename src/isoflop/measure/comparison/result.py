@@ -278,8 +278,12 @@ def not_worse(found: Sequence[Result]) -> list[Result]:
 def recommended(found: Sequence[Result], axis: Currency) -> Result | None:
     """The cheapest of those that are not significantly worse than the best.
 
-    Where its cost is not known on this axis, a way is taken only if no other is known.
+    Where its cost is not known on this axis, a way is taken only if no other is known. None where
+    nothing was ever right.
     """
+    best = best_of(found)
+    if best is None or _value(best) <= 0:
+        return None
 
     def price(result: Result) -> tuple[bool, float]:
         value = result.cost.get(axis)
