@@ -1,8 +1,9 @@
 """Run: a folder with what was asked and every answer, as soon as it was paid for.
 
 `run.json` says what the run is, the other file has one JSON line for each thing paid. Lines are
-only ever appended, and each is on disk before the next is begun, so a run killed at any byte loses
-at most what was under way; half a last line is cut off.
+only ever appended, and each is written before the next is begun, so a run killed at any byte loses
+at most what was under way; half a last line is cut off. Where a line need not be waited for, a
+power cut may lose those of the last milliseconds too.
 """
 
 import json
@@ -10,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import Any
 
 from isoflop.bill import FIGURES, Bill
@@ -33,24 +34,45 @@ class Run:
         """Take up a run where it was left; see `opened`."""
         self.folder, self._path, self._key = folder, folder / lines, key
         self._adding = Lock()
+        self._syncing: _Syncing | None = None
         _same(folder, about)
         self.rows: dict[str, Row] = {str(row[key]): row for row in self._whole_lines()}
 
-    def add(self, row: Row) -> None:
-        """Append a line; it is on disk when this returns."""
+    def add(self, row: Row, *, wait: bool = True) -> None:
+        """Append a line; a kill does not lose it once this returns.
+
+        Args:
+            row: As JSON can hold it.
+            wait: Whether it is on the disk when this returns, so that a power cut does not lose
+                it either. Otherwise the disk is told to hurry, and the work goes on: lines that
+                come faster than a disk turns are put on it many at a time.
+
+        Raises:
+            UsageError: If the disk is full or fails.
+        """
         line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
         with self._adding:
             try:
                 with self._path.open("ab") as file:
                     file.write(line)
                     file.flush()
-                    os.fsync(file.fileno())
+                    if wait:
+                        os.fsync(file.fileno())
+                if not wait:
+                    self._syncing = self._syncing or _Syncing(self._path)
+                    self._syncing.soon()
             except OSError as error:
                 raise UsageError(
                     f"{self._path} cannot be written: {error.strerror}. Make room or name another "
                     "folder; what was answered before is kept."
                 ) from error
             self.rows[str(row[self._key])] = row
+
+    def close(self) -> None:
+        """Wait until every line is on the disk."""
+        if self._syncing is not None:
+            self._syncing.end()
+            self._syncing = None
 
     def _whole_lines(self) -> Iterator[Row]:
         if not self._path.exists():
@@ -69,6 +91,38 @@ class Run:
                     "then asked again."
                 ) from None
             yield row
+
+
+class _Syncing:
+    """A thread that puts a file on the disk, as often as it was written to and can be."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._written, self._ends = path, Event(), False
+        self._failed: OSError | None = None
+        self._thread = Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def soon(self) -> None:
+        """Ask for it; an error of the last time is raised here."""
+        if self._failed is not None:
+            raise self._failed
+        self._written.set()
+
+    def end(self) -> None:
+        """Once more, and no more after that."""
+        self._ends = True
+        self._written.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._ends:
+            self._written.wait()
+            self._written.clear()
+            try:
+                with self._path.open("ab") as file:
+                    os.fsync(file.fileno())
+            except OSError as error:
+                self._failed = error
 
 
 @contextmanager
@@ -90,7 +144,11 @@ def opened(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with writing(folder):
-            yield Run(folder, about, lines=lines, key=key)
+            run = Run(folder, about, lines=lines, key=key)
+            try:
+                yield run
+            finally:
+                run.close()
     except IndexBusy:
         raise UsageError(f"Another process is running this in {folder}.") from None
 

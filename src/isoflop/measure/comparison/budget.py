@@ -1,23 +1,32 @@
 """A budget in any currency, and the account that keeps to it.
 
 The worst a call can take is set aside before it is made and given back after it, so the budget
-holds whatever the answers' lengths; every bill is on disk before the next call.
+holds whatever the answers' lengths. With a budget every bill is on the disk before the next call,
+and a call is written down before it is made: of one that was under way when the process was killed
+nobody knows what it took, so its worst counts as spent from then on.
 """
 
-from collections.abc import Callable
+import json
+import os
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Literal
 
 from isoflop import quantities
 from isoflop.bill import Bill, total
-from isoflop.errors import BudgetReached, UsageError
+from isoflop.errors import BudgetReached, DamagedRun, UsageError
 from isoflop.run import Row, Run, bill_of
 
 Currency = Literal["flops", "seconds", "joules", "dollars"]
 UNITS: dict[Currency, str] = {
     "flops": "FLOP", "seconds": "s", "joules": "J", "dollars": "dollars",
 }  # fmt: skip
+BEGUN = "begun.jsonl"
+# Tokens, FLOPs and prices bound what a call takes. Time is forecast from a short trial and may be
+# longer on a busy machine: so much more of it is set aside, and more once a call took more.
+LONGER: dict[Currency, float] = {"flops": 1.0, "seconds": 2.0, "joules": 2.0, "dollars": 1.0}
 FORMS = '"$2", "1e15 FLOP", "10 minutes" or "50 kJ"'
 
 
@@ -79,15 +88,24 @@ class Account:
     Attributes:
         run: Where everything paid is kept.
         budget: None for no bound.
+        lost: What calls that were begun and never settled may have taken, in the budget's
+            currency; None if that is not known.
     """
 
     def __init__(self, run: Run, budget: Budget | None = None) -> None:
         self.run, self.budget = run, budget
+        self.lost: float | None = 0.0
         self._lock = Lock()
         self._reserved = 0.0
         self._spent: float | None = 0.0
-        if budget is not None:
-            self._spent = figure(total(map(bill_of, run.rows.values())), budget.currency)
+        self._begun = run.folder / BEGUN
+        if budget is None:
+            return
+        self._longer = LONGER[budget.currency]
+        cut_off = total(unsettled(self._begun, run.rows)) * self._longer
+        self.lost = figure(cut_off, budget.currency)
+        paid = figure(total(map(bill_of, run.rows.values())), budget.currency)
+        self._spent = None if paid is None or self.lost is None else paid + self.lost
 
     @property
     def spent(self) -> float | None:
@@ -102,35 +120,45 @@ class Account:
         """
         if (held := self.run.rows.get(key)) is not None:
             return held
-        aside = self._set_aside(worst)
+        aside = self._set_aside(key, worst)
         bill: Bill | None = None
         try:
             row, bill = call()
         finally:
             self._settle(aside, bill)
         kept = {**row, "key": key, "bill": bill.as_dict()}
-        self.run.add(kept)
+        self.run.add(kept, wait=self.budget is not None)
         return kept
 
-    def _set_aside(self, worst: Bill) -> float:
-        """Reserve the worst case."""
+    def _set_aside(self, key: str, worst: Bill) -> float:
+        """Reserve the worst case, and write down that the call is begun."""
         if self.budget is None:
             return 0.0
-        most = figure(worst, self.budget.currency)
         with self._lock:
+            most = figure(worst, self.budget.currency)
             if most is None or self._spent is None:
                 raise BudgetReached(
                     f"What a call takes in {UNITS[self.budget.currency]} is not known, so a "
                     f"budget of {self.budget} cannot be kept. Give it in another currency."
                 )
+            most *= self._longer
             if self._spent + self._reserved + most > self.budget.amount:
-                raise BudgetReached(
-                    f"The budget of {self.budget} is reached: {self._spent:.4g} "
-                    f"{UNITS[self.budget.currency]} are spent, and the next call may take "
-                    f"{most:.4g}. What was answered is kept in {self.run.folder}."
-                )
+                raise BudgetReached(self._reached(most))
             self._reserved += most
+            begun = json.dumps({"key": key, "bill": worst.as_dict()}).encode() + b"\n"
+            with self._begun.open("ab") as file:  # closed: a kill loses nothing written
+                file.write(begun)
         return most
+
+    def _reached(self, most: float) -> str:
+        assert self.budget is not None
+        unit = UNITS[self.budget.currency]
+        lost = f", {self.lost:.4g} of it by calls that were cut off" if self.lost else ""
+        return (
+            f"The budget of {self.budget} is reached: {self._spent:.4g} {unit} are spent{lost}, "
+            f"and the next call may take {most:.4g}. What was answered is kept in "
+            f"{self.run.folder}."
+        )
 
     def _settle(self, aside: float, bill: Bill | None) -> None:
         """Give back what was set aside, and count what it took; all of it if that is unknown."""
@@ -139,5 +167,39 @@ class Account:
         taken = None if bill is None else figure(bill, self.budget.currency)
         with self._lock:
             self._reserved -= aside
+            if taken is not None and taken > aside > 0:
+                self._longer *= taken / aside
             if self._spent is not None:
                 self._spent += aside if taken is None else taken
+
+
+def unsettled(begun: Path, paid: Collection[str]) -> list[Bill]:
+    """The worst cases of calls that were begun and of which no bill is known.
+
+    A key that was cut off and then paid for stands there twice; the last time is the one paid.
+
+    Args:
+        begun: The file of calls that were begun; half a last line, of a call that was not, is
+            cut off.
+        paid: Keys whose bills are known.
+
+    Raises:
+        DamagedRun: If a line before the last one is damaged.
+    """
+    if not begun.exists():
+        return []
+    lines = begun.read_bytes().splitlines(keepends=True)
+    if lines and not lines[-1].endswith(b"\n"):
+        os.truncate(begun, begun.stat().st_size - len(lines.pop()))
+    calls: dict[str, list[Bill]] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            calls.setdefault(row["key"], []).append(bill_of(row))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise DamagedRun(
+                f"{begun}, line {number}, is damaged, so what was spent is not known. Go on in "
+                "another folder, or without a budget."
+            ) from None
+    open_calls = (bills[:-1] if key in paid else bills for key, bills in calls.items())
+    return [bill for bills in open_calls for bill in bills]

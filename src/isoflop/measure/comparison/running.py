@@ -119,8 +119,8 @@ def refuse_over_budget(plan: Plan, found: Mapping[str, Row]) -> None:
         if figure(expected(found[way.name], 1), budget.currency) is None:
             raise UsageError(
                 f"{way.name}: what it takes in {budget.currency} is not known, so a budget of "
-                f"{budget} cannot be kept. Add its price to prices.toml, give the budget in "
-                "another currency, or leave it out."
+                f"{budget} cannot be kept. {_priced(way, budget)}ive the budget in another "
+                "currency, or leave this way out."
             )
     count = len(plan.measured)
     whole = _sum(plan, found, count)
@@ -137,6 +137,15 @@ def refuse_over_budget(plan: Plan, found: Mapping[str, Row]) -> None:
         f"The forecast is {whole:,.4g} {budget.currency}, the budget {budget}: nothing was "
         f"started. {advice}, or raise --budget."
     )
+
+
+def _priced(way: Way, budget: Budget) -> str:
+    """How to make a price known, before other advice."""
+    if budget.currency != "dollars":
+        return "G"
+    if way.model.startswith("openai:"):
+        return "Add the model's price to prices.toml, g"
+    return "Set dollars_per_hour, the price of this machine, g"
 
 
 def _sum(plan: Plan, found: Mapping[str, Row], questions: float) -> float:
