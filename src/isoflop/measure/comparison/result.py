@@ -177,12 +177,19 @@ def _clusters(questions: Sequence[Question]) -> list[str] | None:
 
 def _mean(plan: Plan, scored: Sequence[tuple[Question, Row]]) -> Interval | None:
     values = [plan.rule.score(row) for _, row in scored]
-    clusters = _clusters([q for q, _ in scored])
-    if clusters is None and set(values) <= {0.0, 1.0}:
+    asked = [q for q, _ in scored]
+    clusters, weights = _clusters(asked), _weights(asked)
+    if clusters is None and weights is None and set(values) <= {0.0, 1.0}:
         return wilson(sum(values), len(values))
     if len(values) < FEWEST:
         return None
-    return mean(values, clusters=clusters).interval
+    return mean(values, clusters=clusters, weights=weights).interval
+
+
+def _weights(questions: Sequence[Question]) -> list[float] | None:
+    """Shares in a weighted mean; None where all count the same."""
+    weights = [q.weight for q in questions]
+    return weights if len(set(weights)) > 1 else None
 
 
 def _ratios(bills: Sequence[Bill], each: Bill, forecast: Bill) -> dict[str, float | None]:
@@ -230,6 +237,7 @@ def _compare(plan: Plan, rows: Mapping[str, Row], found: Sequence[Result]) -> No
             np.array([ahead[id] for id in both]),
             np.array([mine[id] for id in both]),
             clusters=_clusters([by_id[id] for id in both]),
+            weights=_weights([by_id[id] for id in both]),
             confidence=confidence,
         )
 

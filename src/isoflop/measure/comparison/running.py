@@ -303,6 +303,8 @@ class _Asking:
             return
         rows = self.account.run.rows
         running = self.among.running
+        if not running:  # decided by an earlier question of this block
+            return
         scores = {
             name: self.plan.rule.score(rows[answer_key(name, question.id)]) for name in running
         }
