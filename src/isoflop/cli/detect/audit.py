@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from isoflop.cli.output import DASH, note, print_json, say, table
+from isoflop.cli.plan import show
 
 if TYPE_CHECKING:
     from isoflop.measure.detection.audit import Audit
@@ -21,8 +22,9 @@ WITH_DIFFERENCES = 4  # detectors at most whose differences are all printed
 @click.command("audit")
 @click.argument("path", metavar="SET")
 @click.option("--differences", is_flag=True, help="Compare every two detectors (DeLong).")
+@show.plot
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def audit_command(path: str, differences: bool, as_json: bool) -> None:
+def audit_command(path: str, differences: bool, plot: str | None, as_json: bool) -> None:
     """Tell whether SET, human and machine texts, leaks which are which.
 
     SET is a file or a folder: fast-detect-gpt's raw_data.json and its recorded scores as they
@@ -33,6 +35,10 @@ def audit_command(path: str, differences: bool, as_json: bool) -> None:
     from isoflop.measure.detection.sets import read_sets
 
     found = [audit(each) for each in read_sets(Path(path))]
+    if plot:
+        from isoflop.cli.detect.plots import roc_curves  # needs the extra `plot`
+
+        note(f"plot: {roc_curves(found, plot)}")
     if as_json:
         print_json({"sets": [_json(each) for each in found]})
         return

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from isoflop.cli import options
-from isoflop.cli.exam.show import note_conventions, score_json, score_table
+from isoflop.cli.exam.show import (
+    note_conventions,
+    note_stated,
+    score_json,
+    score_table,
+    stated_json,
+)
 from isoflop.cli.output import note, print_json, say
 from isoflop.cli.plan import show
 from isoflop.errors import UsageError, did_you_mean
@@ -75,6 +81,11 @@ def policy_of(written: str) -> Policy:
 @click.option("--partial", is_flag=True, help="Score those whose prompts match.")
 @click.option("--any-id", is_flag=True, help="Join by prompts alone, whatever the ids say.")
 @show.plot
+@click.option(
+    "--calibration",
+    metavar="FILE",
+    help="Draw how often answers were right beside how sure they were.",
+)
 @options.as_json
 def score_command(
     exam: str,
@@ -86,6 +97,7 @@ def score_command(
     partial: bool,
     any_id: bool,
     plot: str | None,
+    calibration: str | None,
     as_json: bool,
 ) -> None:
     """Score OUTPUTS, recorded answers, in EXAM: causality, or a file of questions with keys.
@@ -97,6 +109,7 @@ def score_command(
     from isoflop.measure.exams.library import exams_for
     from isoflop.measure.exams.recordings import recordings
     from isoflop.measure.exams.score import score
+    from isoflop.measure.exams.stated import stated
 
     policy = policy_of(unparsed)
     recorded = told_apart([(path, recordings(path)) for path in outputs or (Path(exam),)])
@@ -105,12 +118,28 @@ def score_command(
         score(one, recording, rule=rule, policy=policy, partial=partial, any_id=any_id)
         for one, recording in zip(exams, recorded, strict=True)
     ]
+    sure = [stated(one, each.contrasts) for one, each in zip(scores, exams, strict=True)]
     if as_json:
-        print_json({"exam": exams[0].name, "scores": [score_json(one) for one in scores]})
+        rows = [
+            score_json(one) | {"stated": stated_json(how)}
+            for one, how in zip(scores, sure, strict=True)
+        ]
+        print_json({"exam": exams[0].name, "scores": rows})
     else:
         say(score_table(scores))
     note_conventions(exams[0], scores)
+    note_stated([(one.model, how) for one, how in zip(scores, sure, strict=True)])
     if plot:
         from isoflop.cli.exam.forest import forest  # needs the extra `plot`
 
         note(f"plot: {forest(scores, plot)}")
+    if calibration:
+        from isoflop.cli.exam.reliability import reliability  # needs the extra `plot`
+
+        known = {one.model: how for one, how in zip(scores, sure, strict=True) if how is not None}
+        if not known:
+            raise UsageError(
+                "No answer's probability was recorded, so there is nothing to draw. Ask with a "
+                "rule of likelihoods (--rule sum), or record log-probabilities."
+            )
+        note(f"calibration: {reliability(exams[0].name, known, calibration)}")

@@ -10,10 +10,12 @@ from isoflop.cli.output import DASH, note, table
 if TYPE_CHECKING:
     from isoflop.measure.exams.exam import Exam
     from isoflop.measure.exams.score import Baselines, Score
+    from isoflop.measure.exams.stated import Stated
     from isoflop.measure.statistics.clustered import Mean
 
 HEAD = ("", "right", "accuracy", "95 %", "effective n", "unparsed")
 WEIGHTED = ("weighted", "95 %")
+COVERAGES = (0.25, 0.5, 0.75, 1.0)  # shares of the answers given, the surest first
 
 
 def score_table(scores: Sequence[Score]) -> str:
@@ -114,6 +116,45 @@ def _baselines_json(found: Baselines | None) -> dict[str, Any] | None:
         "first_option": found.first_option,
         "chance": found.chance,
     }
+
+
+def stated_json(found: Stated | None) -> dict[str, Any] | None:
+    """How sure answers were and what abstaining buys, for JSON; None if it was not recorded."""
+    if found is None:
+        return None
+    bins, curve = found.reliability, found.abstention
+    return {
+        "answers": len(found.probabilities),
+        "brier": bins.brier,
+        "expected_calibration_error": bins.expected_calibration_error,
+        "maximum_calibration_error": bins.maximum_calibration_error,
+        "bins": [
+            {"answers": int(n), "stated": said, "observed": was, "low": low, "high": high}
+            for n, said, was, low, high in zip(
+                *(column.tolist() for column in (bins.counts, bins.stated, bins.observed)),
+                *bins.ends.tolist(),
+                strict=True,
+            )
+        ],
+        "abstention": {
+            "area": curve.area,
+            "least_area": curve.least_area,
+            "wrong_at": {f"{share:g}": curve.risk_at(share) for share in COVERAGES},
+        },
+    }
+
+
+def note_stated(found: Sequence[tuple[str, Stated | None]]) -> None:
+    """What the recorded probabilities are worth, on stderr."""
+    for model, one in found:
+        if one is not None:
+            bins, curve = one.reliability, one.abstention
+            note(
+                f"{model}: probabilities of {len(one.probabilities):,} of {one.answers:,} answers;"
+                f" Brier {bins.brier:.3f}, expected calibration error "
+                f"{bins.expected_calibration_error:.3f}; wrong "
+                f"{curve.risk_at(1):.1%} of all and {curve.risk_at(0.5):.1%} of the surest half."
+            )
 
 
 def note_conventions(exam: Exam, scores: Sequence[Score]) -> None:

@@ -50,11 +50,16 @@ def answer(question: Question, output: Output, rule: str) -> str | None:
         return output.text
     if rule in PARSERS:
         return None if output.text is None else PARSERS[rule](output.text, question)
-    return likeliest(question, output, LIKELIHOODS[rule], rule)
+    weighed = weights(question, output, rule)
+    return LETTERS[weighed.index(max(weighed))]  # the first of equals
 
 
-def likeliest(question: Question, output: Output, weigh: Weigh, rule: str) -> str:
-    """The letter of the choice with the greatest weighed log-likelihood; the first of equals."""
+def weights(question: Question, output: Output, rule: str) -> list[float]:
+    """What a rule of likelihoods gives each choice of a question, in nats.
+
+    Raises:
+        UnusableExam: If the likelihoods that it weighs were not recorded.
+    """
     n = len(question.choices)
     if not n or len(output.likelihoods) != n:
         raise UnusableExam(
@@ -68,8 +73,7 @@ def likeliest(question: Question, output: Output, weigh: Weigh, rule: str) -> st
         )
     alone: Sequence[float] = output.unconditional or [0.0] * n
     each = zip(output.likelihoods, alone, question.choices, strict=True)
-    weighed = [weigh(*one) for one in each]
-    return LETTERS[weighed.index(max(weighed))]
+    return [LIKELIHOODS[rule](*one) for one in each]
 
 
 def margin(output: Output) -> float | None:
@@ -82,9 +86,9 @@ def margin(output: Output) -> float | None:
     """
     if len(output.likelihoods) == 2:
         return output.likelihoods[0] - output.likelihoods[1]
-    place = _first_word(output)
+    place = first_word(output)
     if place:
-        yes, no = _mass(place, "yes"), _mass(place, "no")
+        yes, no = mass(place, "yes"), mass(place, "no")
         if yes is not None or no is not None:
             least = min(place.values())
             return (least if yes is None else yes) - (least if no is None else no)
@@ -95,7 +99,7 @@ def margin(output: Output) -> float | None:
 _ANY = Question("", "")
 
 
-def _first_word(output: Output) -> Mapping[str, float]:
+def first_word(output: Output) -> Mapping[str, float]:
     """Alternatives at the place where the answer begins."""
     written = output.text or ""
     blank = len(written) - len(written.lstrip())
@@ -107,7 +111,8 @@ def _first_word(output: Output) -> Mapping[str, float]:
     return {}
 
 
-def _mass(place: Mapping[str, float], word: str) -> float | None:
+def mass(place: Mapping[str, float], word: str) -> float | None:
+    """Log-probability of a word at a place, all its spellings together; None if it has none."""
     found = [value for token, value in place.items() if token.strip().lower() == word]
     if not found:
         return None
