@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from isoflop.bill import Bill, total
-from isoflop.cli.output import DASH, Bar, bill_line, dollars, note, print_json, say, table
+from isoflop.cli.output import DASH, Bar, bill_line, note, print_json, say, table
 from isoflop.cli.plan import show
-from isoflop.cli.spending import agree, price_of_tokens
-from isoflop.errors import BudgetReached, UsageError
+from isoflop.cli.spending import agree, price_of_tokens, within
+from isoflop.errors import UsageError
 from isoflop.lm.open import PROSE, open_model
 
 if TYPE_CHECKING:
@@ -141,11 +141,7 @@ def _read_there(
     written = sum(-(-size // each) for size in sizes for each in strides)
     expected = price(Bill.forecast(prompt_tokens=read, output_tokens=written, seconds=None))
     note(f"forecast, at most: {bill_line(expected)}")
-    if budget is not None and (expected.dollars is None or expected.dollars > budget):
-        raise BudgetReached(
-            f"This may cost {dollars(expected.dollars)}, and --budget allows {dollars(budget)}: "
-            "nothing was asked. Give shorter texts, or a larger budget."
-        )
+    within(expected, budget)
     agree(expected, budget, scorer.base_url)
     found: Found = []
     try:

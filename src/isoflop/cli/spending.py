@@ -10,7 +10,7 @@ import click
 
 from isoflop.bill import Bill
 from isoflop.cli.output import dollars
-from isoflop.errors import UsageError
+from isoflop.errors import BudgetReached, UsageError
 
 if TYPE_CHECKING:
     from isoflop.lm.endpoint import Endpoint
@@ -25,6 +25,28 @@ def price_of_tokens(endpoint: Endpoint) -> Callable[[Bill], Bill]:
 
     listed = catalog.price(endpoint.model, endpoint.base_url)
     return lambda usage: endpoint_bill(usage, listed)
+
+
+def within(expected: Bill, budget: float | None) -> None:
+    """Refuse what may cost more than a budget, before anything is asked.
+
+    Args:
+        expected: At most.
+        budget: Dollars; None for no bound.
+
+    Raises:
+        BudgetReached: If it may cost more, or nobody knows what it costs.
+    """
+    if budget is not None and (expected.dollars is None or expected.dollars > budget):
+        cost = (
+            "an unknown amount"
+            if expected.dollars is None
+            else f"up to {dollars(expected.dollars)}"
+        )
+        raise BudgetReached(
+            f"This may cost {cost}, and --budget allows {dollars(budget)}: nothing was asked. "
+            "Ask for less, or allow more."
+        )
 
 
 def agree(expected: Bill, budget: float | None, address: str | None) -> None:

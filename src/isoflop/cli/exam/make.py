@@ -1,4 +1,4 @@
-"""isoflop exam make: an exam from one's own documents."""
+"""isoflop exam make: an exam from one's own documents, with or without a language model."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from isoflop.bill import Bill
 from isoflop.cli import options
-from isoflop.cli.output import note, print_json, say, table
+from isoflop.cli.output import Bar, bill_line, note, print_json, say, table
+from isoflop.cli.spending import agree, price_of_tokens, within
 from isoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from isoflop.documents import Document
+    from isoflop.measure.making.free import Written
     from isoflop.measure.making.make import Leak
     from isoflop.measure.making.questions import Item
+
+CHARACTERS_PER_TOKEN = 4  # for a forecast
 
 
 @click.command("make")
@@ -27,12 +33,25 @@ if TYPE_CHECKING:
     "--count", type=click.IntRange(min=1), default=100, show_default=True, help="Questions at most."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Another makes other ones.")
+@click.option("--model", metavar="NAME", help="Writes free questions: openai:NAME, hf:PATH, ...")
+@click.option("--base-url", metavar="URL", help="Of an OpenAI-compatible server.")
+@click.option("--budget", type=click.FloatRange(min=0), metavar="DOLLARS", help="For a server.")
 @options.as_json
-def make_command(docs: Path, out: Path, count: int, seed: int, as_json: bool) -> None:
-    """Ask about DOCS, a folder or file, without a language model.
+def make_command(
+    docs: Path,
+    out: Path,
+    count: int,
+    seed: int,
+    model: str | None,
+    base_url: str | None,
+    budget: float | None,
+    as_json: bool,
+) -> None:
+    """Ask about DOCS, a folder or file, with or without a language model.
 
-    A quarter each: gaps, choices of the same document, true or false, and gaps that the documents
-    do not fill. Each question names its document and quotes its evidence.
+    Without one, a quarter each: gaps, choices of the same document, true or false, and gaps that
+    the documents do not fill. With one, free questions that it writes; kept are those whose answer
+    stands in the passage and not in the question. Each names its document and quotes its evidence.
     """
     from isoflop.measure.making.make import leaks, make
     from isoflop.measure.making.sources import documents
@@ -44,16 +63,75 @@ def make_command(docs: Path, out: Path, count: int, seed: int, as_json: bool) ->
         note(f"{one.id}: {one.reason}")
     if len(refused) > 3:
         note(f"{len(refused) - 3:,} more files could not be read.")
-    items = make(readable, count=count, seed=seed)
+    written = None
+    if model is None:
+        items = make(readable, count=count, seed=seed)
+    else:
+        written = _written(readable, model, base_url, count, seed, budget)
+        items = written.items
     _write(items, out)
     found = leaks(items)
     if as_json:
-        print_json({"exam": str(out), "questions": len(items), "leaks": _as_dicts(found)})
+        made = {"exam": str(out), "questions": len(items), "leaks": _as_dicts(found)}
+        print_json(made | ({} if written is None else _written_json(written)))
     else:
         say(_leak_table(found))
+    if written is not None:
+        _note_written(written)
     if len(items) < count:
         note(f"{len(items)} of {count} questions: the documents give no more.")
     note(f"exam: {out}")
+
+
+def _written(
+    documents: Sequence[Document],
+    name: str,
+    base_url: str | None,
+    count: int,
+    seed: int,
+    budget: float | None,
+) -> Written:
+    """What a model writes, after a forecast and within the budget."""
+    from isoflop.lm.open import open_model
+    from isoflop.measure.making import free
+
+    found = free.passages(documents, seed=seed)
+    model = open_model(name, needs=["generate"], base_url=base_url)
+    price = price_of_tokens(model) if name.startswith("openai:") else _unpriced
+    handed = found[: free.calls(count, found)]
+    read = sum(len(free.messages(one)[0].content) / CHARACTERS_PER_TOKEN for one in handed)
+    wrote = free.MOST_TOKENS * len(handed)
+    expected = price(Bill.forecast(prompt_tokens=read, output_tokens=wrote, seconds=None))
+    note(f"forecast, at most: {bill_line(expected)}")
+    within(expected, budget)
+    agree(expected, budget, getattr(model, "base_url", None))
+    bar = Bar()
+    try:
+        made = free.write(
+            found, model, count=count, progress=lambda done, of: bar("asking", done, of)
+        )
+    finally:
+        bar.close()
+        if hasattr(model, "close"):
+            model.close()
+    made.bill = price(made.bill)
+    return made
+
+
+def _unpriced(usage: Bill) -> Bill:
+    return usage + Bill.measured(flops=None, joules=None, dollars=None, grams_co2e=None)
+
+
+def _written_json(made: Written) -> dict[str, object]:
+    return {"passages": made.asked, "refused": dict(made.refused), "bill": made.bill.as_dict()}
+
+
+def _note_written(made: Written) -> None:
+    from isoflop.measure.making.free import reasons
+
+    if made.refused:
+        note(f"left out of what the model wrote: {reasons(made.refused)}")
+    note(f"bill: {bill_line(made.bill)}")
 
 
 def _write(items: Sequence[Item], out: Path) -> None:

@@ -1,1 +1,1 @@
-"""Exams from one's own documents, without a language model."""
+"""Exams from one's own documents, with and without a language model."""

@@ -32,6 +32,7 @@ from isoflop.measure.making.stock import Stock, stock
 # Mean over the 1,190 questions that people asked for XQuAD-en, each beside the sentence in which
 # its answer begins: 0.647 by the same measure, 25 November 2026.
 HUMAN = 0.65
+FREE: Form = "free"
 # Sentences that share this much of their words are asked about once.
 SAME = 0.8
 
@@ -99,7 +100,7 @@ def leaks(items: Sequence[Item]) -> list[Leak]:
             ),
             _guessed(mine) if form in ("choice", "truth") else None,
         )
-        for form in FORMS
+        for form in (*FORMS, FREE)
         if (mine := [item for item in items if item.form == form])
     ]
 

@@ -10,8 +10,8 @@ from isoflop.measure.making.names import Name, perturbed
 from isoflop.measure.making.sources import Sentence, words
 from isoflop.measure.making.stock import Stock
 
-Form = Literal["cloze", "choice", "truth", "unanswerable"]
-FORMS: tuple[Form, ...] = ("cloze", "choice", "truth", "unanswerable")
+Form = Literal["cloze", "choice", "truth", "unanswerable", "free"]
+FORMS: tuple[Form, ...] = ("cloze", "choice", "truth", "unanswerable")  # without a language model
 
 GAP = "_____"
 UNANSWERABLE = "unanswerable"
