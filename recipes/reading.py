@@ -1,11 +1,15 @@
 """The reading model: answers from passages in its context. `python -m recipes.reading OUT`.
 
 First it learns to copy: pairs of random words, asked for again in another order. Without that the
-reading task alone taught nothing but guessing in 4 M tokens. Then three stages on invented worlds:
-one or two short passages, middling ones, and the whole task, in which most names are words of any
-letters, so that what a name is cannot be learnt by heart. Each stage resumes; the last one's model
-is stored in 16 bits. An exam on worlds of the test split, whose names and part of whose wordings
-training never shows, ends it.
+reading task alone taught nothing but guessing in 4 M tokens. Then invented worlds: one or two short
+passages, middling ones, and the whole task, in which most names are words of any letters, so that
+what a name is cannot be learnt by heart. Then the model gets two more layers; and at last the rates
+fall from a lower height, for what steps of full height learnt by then was lost in their noise. Each
+stage resumes; the last one's model is stored in 16 bits. An exam on worlds of the test split, none
+of whose names and not all of whose wordings training shows, ends it.
+
+The weights that come with isoflop went this way with a change in the middle: training showed 332
+wordings up to the stage "whole", and to the tokenizer, and has shown 828 since.
 """
 
 from __future__ import annotations
@@ -29,8 +33,10 @@ from isoflop.train.pretrain import Recipe, Training, summed_loss
 from isoflop.train.records import Segment, TrainingDocument
 from isoflop.train.shards import Shards, pack
 from isoflop.worlds import reading_exam, reading_records
+from isoflop.worlds.reading import UNANSWERABLE
 
 VOCABULARY, TOKENIZER_RECORDS, HELD_OUT = 2048, 6000, 200
+EXAM = 2026  # its seed; never looked at while the stages were chosen (those looked at: 5 and 77)
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,11 @@ class Stage:
         micro_batch: Rows of a pass.
         steps: Updates.
         decay: Share of them in which the rates fall.
+        layers: Of the model; where the stage before had fewer, new ones that add nothing at first
+            are put between.
+        rate: Muon's at its height; the other rates are in proportion.
+        value_first: How often sentences are turned round, as in `reading_records`.
+        unanswerable: Share of the questions.
     """
 
     seed: int
@@ -61,12 +72,34 @@ class Stage:
     micro_batch: int
     steps: int
     decay: float
+    layers: int = 4
+    rate: float = 0.02
+    value_first: float = 0.0
+    unanswerable: float = UNANSWERABLE
 
 
 STAGES = {
     "easy": Stage(1, 14_000, 0.1, 0.15, True, 160, 13, 13, 500, 0.2),
     "middle": Stage(2, 12_000, 0.4, 0.15, False, 448, 9, 9, 400, 0.2),
     "whole": Stage(4, 14_000, None, 0.6, False, 1024, 6, 3, 950, 0.4),
+    "deeper": Stage(6, 26_000, None, 0.6, False, 1024, 6, 3, 567, 0.0, layers=6),
+    "settle": Stage(8, 15_000, 1.0, 0.6, False, 1024, 6, 3, 1900, 1.0, layers=6, rate=0.008),
+    "turned": Stage(
+        9,
+        12_000,
+        1.0,
+        0.6,
+        False,
+        1024,
+        6,
+        3,
+        1250,
+        1.0,
+        layers=6,
+        rate=0.006,
+        value_first=0.5,
+        unanswerable=0.25,
+    ),
 }
 PAIR_STEPS, PAIR_ROWS, PAIR_CONTEXT = (400, 700), 16, 128
 
@@ -101,7 +134,7 @@ def _copying(folder: Path, tokenizer: Tokenizer) -> Transformer:
         here, before = folder / str(number), folder / str(number - 1)
         if (here / "config.json").exists():
             continue
-        model = checkpoint.load(before) if number else Transformer(_sizes(PAIR_CONTEXT))
+        model = checkpoint.load(before) if number else Transformer(_sizes(PAIR_CONTEXT, 4))
         if not number:
             model.initialise(0)
         model.to(torch.bfloat16)
@@ -147,9 +180,9 @@ def _pairs(chance: random.Random, tokenizer: Tokenizer) -> tuple[torch.Tensor, t
     return torch.tensor(inputs), torch.tensor(targets)
 
 
-def _sizes(context: int) -> Configuration:
+def _sizes(context: int, layers: int) -> Configuration:
     return Configuration(
-        vocabulary=VOCABULARY, width=192, layers=4, heads=6, kv_heads=6, hidden=512,
+        vocabulary=VOCABULARY, width=192, layers=layers, heads=6, kv_heads=6, hidden=512,
         context=context, position="rope", query_key_norm=True,
     )  # fmt: skip
 
@@ -160,24 +193,53 @@ def _trained(stage: Stage, folder: Path, tokenizer: Tokenizer, start: Transforme
         pack(documents[HELD_OUT:], tokenizer, folder / "data" / "train")
         pack(documents[:HELD_OUT], tokenizer, folder / "data" / "held-out")
     recipe = Recipe(
-        _sizes(stage.context),
+        _sizes(stage.context, stage.layers),
         steps=stage.steps,
         batch=stage.batch,
         micro_batch=stage.micro_batch,
         dtype="bfloat16",
         align="document",
-        rates=Rates(decay=stage.decay),
+        rates=Rates(stage.rate, stage.rate / 5, stage.rate / 5, decay=stage.decay),
         evaluate_steps=100,
     )
     shards = Shards.load(folder / "data" / "train")
     held_out = Shards.load(folder / "data" / "held-out")
+    start = _deepened(start, recipe.configuration)
     training = Training(recipe, shards, held_out, tokenizer, folder, start=start)
     training.run(lambda stage, done, total: print(f"{folder.name}: {stage} {done} of {total}"))
-    return training.model.float()
+    model: Transformer = training.model.float()
+    return model
+
+
+def _deepened(model: Transformer, sizes: Configuration) -> Transformer:
+    """The same function in more layers: each new one adds nothing until it has learnt.
+
+    They stand before the last ones, so that what these look up can be prepared in more steps.
+    """
+    old, more = len(model.blocks), sizes.layers - len(model.blocks)
+    deeper = Transformer(sizes)
+    deeper.initialise(old)  # output projections are zero
+    weights = deeper.state_dict()
+    places = {n: n + max(0, n - (old - more) + 1) for n in range(old)}
+    for name, weight in model.state_dict().items():
+        part, _, rest = name.partition(".")
+        if part == "blocks":
+            number, _, rest = rest.partition(".")
+            name = f"blocks.{places[int(number)]}.{rest}"
+        weights[name] = weight
+    deeper.load_state_dict(weights)
+    return deeper
 
 
 def _documents(stage: Stage) -> Iterator[TrainingDocument]:
-    records = reading_records(stage.seed, stage.records, difficulty=stage.difficulty, odd=stage.odd)
+    records = reading_records(
+        stage.seed,
+        stage.records,
+        difficulty=stage.difficulty,
+        odd=stage.odd,
+        value_first=stage.value_first,
+        unanswerable=stage.unanswerable,
+    )
     for number, record in enumerate(records):
         segments = tuple(
             Segment(str(text), bool(counts) or (stage.questions_count and place > 0))
@@ -187,19 +249,21 @@ def _documents(stage: Stage) -> Iterator[TrainingDocument]:
 
 
 @torch.inference_mode()
-def examine(model: Transformer, tokenizer: Tokenizer, count: int = 1000) -> dict[str, Any]:
+def examine(
+    model: Transformer, tokenizer: Tokenizer, count: int = 1000, *, seed: int = EXAM
+) -> dict[str, Any]:
     """Exact match on questions after five passages, of worlds of the test split.
 
     Exact: the most likely token is the right one at each place of the answer and of the newline
     after it, which is what greedy decoding writes.
     """
     right: dict[str, list[bool]] = {}
-    for item in reading_exam(5, count):
+    for item in reading_exam(seed, count):
         prompt = [tokenizer.end, *tokenizer.encode(item.prompt)]
         answer = tokenizer.encode(f" {item.answers[0]}\n")
         logits = model(torch.tensor([prompt + answer]))[0, len(prompt) - 1 : -1]
         kind = "answerable" if item.kind == "fact" else "unanswerable"
-        kinds = [kind, f"{kind}, {'unseen' if item.unseen else 'seen'} wording"]
+        kinds = ["all", kind, f"{kind}, {'unseen' if item.unseen else 'seen'} wording"]
         for each in kinds:
             right.setdefault(each, []).append(logits.argmax(-1).tolist() == answer)
     return {kind: {"exact": _mean(each), "questions": len(each)} for kind, each in right.items()}

@@ -81,6 +81,8 @@ def reading_records(
     split: Split = "train",
     difficulty: float | None = None,
     odd: float = ODD,
+    value_first: float = 0.0,
+    unanswerable: float = UNANSWERABLE,
 ) -> Iterator[Record]:
     """Training records: passages followed by several questions with their answers.
 
@@ -95,6 +97,10 @@ def reading_records(
             1, so that short easy ones are mixed in from beginning to end.
         odd: Share of records, at difficulty 1, whose names are words of any letters: what a name
             is then cannot be learnt, only copied.
+        value_first: How often, beyond what chance brings, a sentence that states one fact names
+            the value before its subject: what is asked for must then be looked up backwards,
+            which a reader learns late if it is rare.
+        unanswerable: Share of questions that the passages do not answer.
 
     Yields:
         {"segments": [[text, counts], ...]} whose texts concatenate to a prompt, its answer, and
@@ -106,8 +112,9 @@ def reading_records(
         hard = difficulty
         if hard is None:
             hard = (chance.below(1000) / 1000) ** 2 if chance.happens(1 / 2) else 1.0
-        scene = Scene(chance, split, _number_of_passages(chance, passages, hard), hard, odd)
-        yield {"segments": _segments(scene, chance, questions)}
+        many = _number_of_passages(chance, passages, hard)
+        scene = Scene(chance, split, many, hard, odd, value_first)
+        yield {"segments": _segments(scene, chance, questions, unanswerable)}
 
 
 def _number_of_passages(chance: Chance, usual: int, difficulty: float) -> int:
@@ -117,21 +124,25 @@ def _number_of_passages(chance: Chance, usual: int, difficulty: float) -> int:
     return chance.between(1, most)
 
 
-def _segments(scene: Scene, chance: Chance, questions: int) -> list[list[str | int]]:
+def _segments(
+    scene: Scene, chance: Chance, questions: int, unanswerable: float
+) -> list[list[str | int]]:
     segments: list[list[str | int]] = []
     before = _context(scene.passages)
-    for asked in _questions(scene, chance, questions):
+    for asked in _questions(scene, chance, questions, unanswerable):
         answer = asked.value if asked.kind == "fact" else UNKNOWN
         segments += [[before + _asked(asked.question), 0], [f" {answer}\n", 1]]
         before = ""
     return segments
 
 
-def _questions(scene: Scene, chance: Chance, most: int) -> Iterator[Asked]:
-    """Different questions of a scene, in random order, `UNANSWERABLE` of them without answer."""
+def _questions(
+    scene: Scene, chance: Chance, most: int, unanswerable: float = UNANSWERABLE
+) -> Iterator[Asked]:
+    """Different questions of a scene, in random order, that share of them without answer."""
     answered, unanswered = scene.answered(chance), scene.unanswered(chance)
     for _ in range(most):
-        asked = next(unanswered, None) if chance.happens(UNANSWERABLE) else None
+        asked = next(unanswered, None) if chance.happens(unanswerable) else None
         asked = asked or next(answered, None)
         if asked is None:
             return

@@ -40,6 +40,7 @@ class Relation:
         less: Which of {a} and {b} has the smaller number; empty where the value is no number.
         more: Which has the greater.
         counts: Of how many subjects a value is true; empty where that is not asked.
+        held: Whether only the test split tells of it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Relation:
     less: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
+    held: bool = False
 
 
 @cache
@@ -65,7 +67,7 @@ def relations(kind: Kind) -> Mapping[str, Relation]:
     return {name: _relation(name, row) for name, row in _file()[kind].items()}
 
 
-def _relation(name: str, row: Mapping[str, Any]) -> Relation:
+def _relation(name: str, row: Mapping[str, Any], only_held: bool = False) -> Relation:
     held = row.get("held", {})
     verbs, sentences, questions = (
         Wordings(tuple(row.get(part, ())), tuple(held.get(part, ())))
@@ -73,7 +75,9 @@ def _relation(name: str, row: Mapping[str, Any]) -> Relation:
     )
     less, more, counts = (tuple(row.get(part, ())) for part in ("less", "more", "counts"))
     noun = row.get("noun", "")
-    return Relation(name, row["value"], verbs, sentences, questions, noun, less, more, counts)
+    return Relation(
+        name, row["value"], verbs, sentences, questions, noun, less, more, counts, only_held
+    )
 
 
 @cache
@@ -85,7 +89,9 @@ def attributes(held: bool) -> tuple[Relation, ...]:
     """
     table, form = _file()["attributes"], _file()["attribute"]
     return tuple(
-        _relation(noun, {**_about(noun, form), "held": _about(noun, form["held"]), "value": value})
+        _relation(
+            noun, {**_about(noun, form), "held": _about(noun, form["held"]), "value": value}, held
+        )
         for value, nouns in (table["held"] if held else table).items()
         if value != "held"
         for noun in nouns.split()
@@ -101,11 +107,9 @@ def _about(noun: str, form: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 @cache
-def things() -> Wordings:
+def things() -> tuple[str, ...]:
     """Kinds of things that have attributes."""
-    return Wordings(
-        tuple(_file()["things"]["common"].split()), tuple(_file()["things"]["held"].split())
-    )
+    return tuple(_file()["things"]["all"].split())
 
 
 @cache

@@ -72,10 +72,17 @@ class Scene:
         count: Number of passages.
         difficulty: From 0 (short and plain) to 1.
         odd: Share of scenes, at difficulty 1, whose names are words of any letters.
+        value_first: As in `Style`.
     """
 
     def __init__(
-        self, chance: Chance, split: Split, count: int, difficulty: float, odd: float = ODD
+        self,
+        chance: Chance,
+        split: Split,
+        count: int,
+        difficulty: float,
+        odd: float = ODD,
+        value_first: float = 0.0,
     ) -> None:
         self._chance = chance
         seed, any_letters = str(chance.below(1 << 48)), chance.happens(odd * difficulty)
@@ -89,6 +96,7 @@ class Scene:
             openings=0.1 * difficulty,
             split=split,
             variety=difficulty,
+            value_first=value_first,
         )
         kind = chance.pick(FORMS)
         *present, self._absent = self._subjects(kind, count + 1, difficulty)
@@ -115,7 +123,7 @@ class Scene:
                 name = f"{name.partition(' ')[0]} {family}"
             pronoun = self._chance.pick(("she", "he")) if kind == "person" else "it"
             if kind == "thing":
-                sort, _ = worded(things(), self._chance, self._split)
+                sort = self._chance.pick(things())
                 made.append(Subject(f"the {sort} {name}", sort, pronoun))
             else:
                 made.append(Subject(name, kind, pronoun))
@@ -194,4 +202,5 @@ class Scene:
 
     def _question(self, relation: Relation, subject: Subject, chance: Chance) -> tuple[str, bool]:
         template, unseen = worded(relation.questions, chance, self._split, self._style.variety)
-        return filled(template, {"s": subject.name, "s's": f"{subject.name}'s"}), unseen
+        text = filled(template, {"s": subject.name, "s's": f"{subject.name}'s"})
+        return text, unseen or relation.held

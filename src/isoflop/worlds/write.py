@@ -7,6 +7,7 @@ from isoflop.worlds.chance import Chance
 from isoflop.worlds.names import Split
 from isoflop.worlds.relations import (
     Relation,
+    Wordings,
     asides,
     chosen,
     filled,
@@ -48,6 +49,8 @@ class Style:
         openings: How often a sentence begins with "according to the register" or the like.
         split: Whose wordings.
         variety: Share of wordings in use, plainest first; below 0.5 the subject comes first.
+        value_first: How often, beyond what chance brings, a sentence of one fact names the value
+            before its subject, where there is such a wording.
     """
 
     pronouns: float = 0.6
@@ -56,6 +59,7 @@ class Style:
     openings: float = 0.1
     split: Split = "train"
     variety: float = 1.0
+    value_first: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,27 +125,33 @@ def _told(
         text = _join(who, first, second, subject, chance)
         return _opened(text, chance, style), any(unseen for _, unseen in parts)
     relation, value = facts[0]
-    template, unseen = _sentence(relation, chance, style.split, style.variety)
+    template, unseen = _sentence(relation, chance, style)
     if not template.startswith(("{s} ", "{s's} ")):  # "taught she": other cases are not written
         who, whose = subject.name, f"{subject.name}'s"
     text = filled(template, {"v": value, "s": who, "s's": whose})
     return _opened(text, chance, style), unseen
 
 
-def _sentence(
-    relation: Relation, chance: Chance, split: Split, variety: float = 1.0
-) -> tuple[str, bool]:
+def _sentence(relation: Relation, chance: Chance, style: Style) -> tuple[str, bool]:
     """A template of a whole sentence; whether the train split never shows it."""
+    if style.value_first and chance.happens(style.value_first):
+        turned = Wordings(*map(_value_first, relation.sentences))
+        if any(turned):
+            return worded(turned, chance, style.split)
     verbs = len(relation.verbs.common)
-    if variety >= 0.5 and chance.below(verbs + len(relation.sentences.common)) >= verbs:
-        return worded(relation.sentences, chance, split)
-    template, unseen = worded(relation.verbs, chance, split, variety)
+    if style.variety >= 0.5 and chance.below(verbs + len(relation.sentences.common)) >= verbs:
+        return worded(relation.sentences, chance, style.split)
+    template, unseen = worded(relation.verbs, chance, style.split, style.variety)
     return f"{{s}} {template}", unseen
+
+
+def _value_first(templates: Sequence[str]) -> tuple[str, ...]:
+    return tuple(text for text in templates if text.find("v}") < text.find("{s"))
 
 
 def stated(subject: Subject, relation: Relation, value: str, chance: Chance, split: Split) -> str:
     """One sentence that states one fact and names its subject in full."""
-    template, _ = _sentence(relation, chance, split)
+    template, _ = _sentence(relation, chance, Style(split=split))
     slots = {"v": value, "s": subject.name, "s's": f"{subject.name}'s"}
     return finished(filled(template, slots))
 
