@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import numpy as np
 
-from isoflop.cli.plan.plots import COLOURS, GREY, base, write
+from isoflop.drawing import COLOURS, GREY, base, write
 from isoflop.errors import UsageError
 from isoflop.measure.statistics.auroc import auroc, roc
 

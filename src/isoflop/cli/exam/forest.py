@@ -5,7 +5,7 @@ from pathlib import Path
 
 import altair as alt
 
-from isoflop.cli.plan.plots import COLOURS, GREY, base, write
+from isoflop.drawing import COLOURS, GREY, base, write
 from isoflop.measure.exams.score import Score
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from isoflop.cli.plan.plots import COLOURS, GREY, base, write
+from isoflop.drawing import COLOURS, GREY, base, write
 
 if TYPE_CHECKING:
     from isoflop.measure.exams.stated import Stated

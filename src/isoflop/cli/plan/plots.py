@@ -4,34 +4,25 @@
     isoflop_curves(rows, "out.svg")
 
 Rows are mappings with the keys that each function names; a row may have more, which are left out.
-The end of the name decides the format: .svg, .png, or .html with everything inside it.
 """
 
-import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import altair as alt
-import vl_convert
 
+from isoflop.drawing import COLOURS as COLOURS
+from isoflop.drawing import COUNT, INK, MONEY, PAPER, POWER
+from isoflop.drawing import GREY as GREY
+from isoflop.drawing import base as base
+from isoflop.drawing import logarithmic as _logarithmic
+from isoflop.drawing import write as write
 from isoflop.errors import UsageError
 
 Row = Mapping[str, Any]
-FORMATS = (".svg", ".png", ".html")
 FLAT = 1.005  # the thick part of an isoFLOP curve: within 0.5 % of its least loss
-
-# Okabe and Ito's colours, which people with any colour vision tell apart, darkest first
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#4D4D4D", "#A6761D"]
-INK, GREY, PALE = "#222222", "#6B6B6B", "#E6E6E6"
-FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
-WIDTH, HEIGHT = 620, 380
-
-# Expressions of Vega for the labels of an axis
-COUNT = "replace(format(datum.value, '~s'), 'G', 'B')"  # 1k, 1M, 1B, 1T, as models are spoken of
-MONEY = f"datum.value < 1 ? format(datum.value, '$~r') : '$' + {COUNT}"
-POWER = "replace(format(datum.value, '.0e'), 'e+', 'e')"  # 1e21, as budgets are written
 
 
 def isoflop_curves(rows: Sequence[Row], out: str | Path, *, title: str = "") -> Path:
@@ -127,7 +118,7 @@ def cost_against_questions(
         point = base(met).mark_point(size=60, color=INK, strokeWidth=1.5).encode(x, y)
         words = base(met).encode(x, y, alt.Text("label:N"))
         place: dict[str, Any] = {"dx": -8, "dy": -9, "align": "right"}
-        halo = words.mark_text(**place, stroke="white", strokeWidth=4)
+        halo = words.mark_text(**place, stroke=PAPER, strokeWidth=4)
         layers += [point, halo, words.mark_text(**place, color=INK)]
     said = "Rings: where one way overtakes another." if met else ""
     return write(alt.layer(*layers), out, title or "Cost against questions", said)
@@ -163,101 +154,11 @@ def training_compute_by_year(rows: Sequence[Row], out: str | Path, *, title: str
     return write(chart, out, title or "Training compute of notable models", said)
 
 
-def write(chart: alt.LayerChart | alt.FacetChart, out: str | Path, title: str, said: str) -> Path:
-    """Render to the format that the name ends in."""
-    path = Path(out)
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{path.name}: a plot ends in {', '.join(FORMATS)}.")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path.parent} is not a folder. Make it first.")
-    heading = alt.TitleParams(title, subtitle=said) if said else alt.TitleParams(title)
-    described = f"{title}. {said}".strip()
-    spec = (
-        chart.properties(width=WIDTH, height=HEIGHT, title=heading, description=described)
-        .configure(**_LOOK)
-        .to_dict()
-    )
-    kind = path.suffix.lower()
-    if kind == ".png":
-        path.write_bytes(vl_convert.vegalite_to_png(spec, scale=2))
-    else:
-        render = _svg if kind == ".svg" else _page
-        path.write_text(render(spec, html.escape(title), html.escape(described)), encoding="utf-8")
-    return path
-
-
-def _svg(spec: dict[str, Any], title: str, described: str) -> str:
-    """With a title and a description that a screen reader reads."""
-    start, tag, rest = vl_convert.vegalite_to_svg(spec).partition("<svg ")
-    head, end, body = rest.partition(">")
-    said = f"<title>{title}</title><desc>{described}</desc>"
-    return f'{start}{tag}role="img" {head}{end}{said}{body}'
-
-
-def _page(spec: dict[str, Any], title: str, described: str) -> str:
-    """A page with the plot and all that draws it inside; without the menu, which links out."""
-    quiet = {**spec, "usermeta": {"embedOptions": {"actions": False}}}
-    page = vl_convert.vegalite_to_html(quiet, bundle=True)
-    page = page.replace("<html>", '<html lang="en">', 1)
-    about = f'<title>{title}</title>\n    <meta name="description" content="{described}">'
-    return page.replace("<title>Chart</title>", about, 1)
-
-
-_LOOK: dict[str, Any] = {
-    "background": "white",
-    "padding": {"left": 12, "top": 12, "right": 16, "bottom": 12},
-    "font": FONT,
-    "view": alt.ViewConfig(stroke=None),
-    "line": alt.LineConfig(strokeWidth=2.2, strokeCap="round", strokeJoin="round"),
-    "range": alt.RangeConfig(category=COLOURS),
-    "title": alt.TitleConfig(
-        anchor="start", fontSize=16, fontWeight=600, color=INK, offset=16,
-        subtitleColor=GREY, subtitleFontSize=12, subtitlePadding=6,
-    ),
-    "axis": alt.AxisConfig(
-        gridColor=PALE, domainColor="#BBBBBB", tickColor="#BBBBBB", labelColor=GREY,
-        titleColor=INK, titleFontWeight="normal", titleFontSize=12, labelFontSize=11,
-        titlePadding=10, labelPadding=5, tickSize=4, labelOverlap=True,
-    ),
-    "legend": alt.LegendConfig(
-        title=None, labelColor=INK, labelFontSize=12, symbolStrokeWidth=2.5, rowPadding=5,
-        labelLimit=260, orient="right", offset=20,
-    ),
-}  # fmt: skip
-
-
-def base(rows: Iterable[Row]) -> alt.Chart:
-    """A chart of these rows, kept inside it."""
-    return alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
-
-
 def _series(rows: Sequence[Row]) -> alt.Color:
     """Colours in the order the series first appear; no legend for one alone."""
     names = list(dict.fromkeys(row["series"] for row in rows))
     legend = alt.Legend(title=None, symbolType="stroke") if len(names) > 1 else None
     return alt.Color("series:N", scale=alt.Scale(domain=names), legend=legend)
-
-
-def _logarithmic(rows: Sequence[Row], key: str, shown: str, title: str) -> dict[str, Any]:
-    """Scale and axis of one logarithmic direction: a little air, round ticks.
-
-    Over few powers of ten there are ticks at 1, 2 and 5, over many at some powers only.
-    """
-    if not rows:
-        raise UsageError("Nothing to draw: no row was given.")
-    low, high = min(row[key] for row in rows), max(row[key] for row in rows)
-    air = max(1.06, (high / low) ** 0.03)
-    low, high = low / air, high * air
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    steps = (1, 2, 5) if high < 1e3 * low else (1,)
-    every = 1 + (last - first) // 13
-    ticks = [step * 10.0**power for power in range(first, last + 1, every) for step in steps]
-    return {
-        "scale": alt.Scale(type="log", nice=False, domain=[low, high]),
-        "axis": alt.Axis(
-            title=title, labelExpr=shown, values=[tick for tick in ticks if low <= tick <= high]
-        ),
-    }
 
 
 def _numbers(
