@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from isoflop.bill import total
 from isoflop.errors import DamagedRun
 from isoflop.measure.comparison import result as results
+from isoflop.measure.comparison.page import drawable, page
 from isoflop.measure.comparison.result import Result
-from isoflop.measure.comparison.running import Outcome, Plan
-from isoflop.run import Row, bill_of, write_whole
+from isoflop.measure.comparison.running import QUESTIONS, Outcome, Plan
+from isoflop.run import Row, bill_of, read_rows, write_whole
 
 if TYPE_CHECKING:
     import altair
@@ -56,10 +57,26 @@ class Report:
         return frontier(self.ways, axis)
 
     def write(self) -> None:
-        """Write `report.json` and `report.csv` into the folder of the run."""
+        """Write `report.json`, `report.csv` and `report.html` into the folder of the run.
+
+        With the extra `plot` the page has charts, and `frontier.svg` and `frontier.png` are
+        written too.
+        """
         text = json.dumps(self.values, ensure_ascii=False, indent=1)
         write_whole(self.folder / REPORT, text + "\n")
         write_whole(self.folder / "report.csv", as_csv(self.table()))
+        write_whole(self.folder / "report.html", self.page())
+        axis = self.values["axis"]
+        if drawable() and self.values["frontiers"][axis]:
+            from isoflop.measure.comparison.charts import write_frontier
+
+            for ending in ("svg", "png"):
+                write_frontier(self.values, self.folder / f"frontier.{ending}")
+
+    def page(self) -> str:
+        """The report as one HTML file that needs no network and no script."""
+        rows = {str(row["key"]): row for row in read_rows(self.folder)}
+        return page(self.values, read_rows(self.folder, QUESTIONS), rows)
 
 
 def read(folder: Path) -> Report:
@@ -111,7 +128,7 @@ def build(
         "race": {
             "on": plan.race,
             "saved": results.saved(plan, outcome),
-            "stops": outcome.stops,
+            "stops": {name: _finite(stop) for name, stop in outcome.stops.items()},
             "guarantee": "the chance that the best way was stopped is at most 5 %, whenever one "
             "looks"
             if plan.race
@@ -123,6 +140,11 @@ def build(
         "complete": not outcome.ended and not outcome.failed,
     }
     return Report(json.loads(json.dumps(values)), folder)
+
+
+def _finite(stop: Row) -> Row:
+    """A stop as JSON can hold it: when no question left could turn it, its e-value is infinite."""
+    return {key: None if value == float("inf") else value for key, value in stop.items()}
 
 
 def _untested(plan: Plan) -> list[Row]:
