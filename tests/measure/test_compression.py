@@ -1,4 +1,7 @@
+import bz2
+import gzip
 import json
+import lzma
 import os
 import random
 import subprocess
@@ -20,7 +23,7 @@ from isoflop.measure.compression.coder import decode, encode
 from isoflop.measure.compression.container import DamagedFile
 from isoflop.measure.compression.files import compress, decompress
 from isoflop.measure.compression.lockstep import Lockstep, spans
-from isoflop.measure.compression.rivals import RIVALS, pays_from
+from isoflop.measure.compression.rivals import pays_from, sizes
 from isoflop.measure.perplexity import perplexity
 from isoflop.measure.windows import Reading
 from tests.measure.conftest import MakeModel
@@ -194,7 +197,7 @@ def test_a_second_process_with_other_threads_decodes_the_same(
     printed = json.loads(run.stdout)
     assert printed["compressed_bytes"] == small.stat().st_size
     assert printed["coder_bits"] <= 1.003 * printed["ideal_bits"] + 64
-    assert printed["rivals"]["xz -9"]["bytes"] == RIVALS["xz -9"](source.read_bytes())
+    assert printed["rivals"]["xz -9"]["bytes"] == len(lzma.compress(source.read_bytes(), preset=9))
     assert printed["model_bytes"] > (tmp_path / "model" / "model.safetensors").stat().st_size
     code = (
         "import sys, torch; torch.set_num_threads(2); from isoflop.cli import main;"
@@ -227,6 +230,21 @@ def test_threads_are_as_before_afterwards(model: OwnModel, text: str, tmp_path: 
     compress(tmp_path / "text", tmp_path / "small", model)
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
+
+
+def test_rivals_that_read_a_file_in_parts_make_what_they_make_of_the_whole(text: str) -> None:
+    data = text.encode() * 40
+    whole = {
+        "gzip -9": len(gzip.compress(data, 9)),
+        "bzip2 -9": len(bz2.compress(data, 9)),
+        "xz -9": len(lzma.compress(data, preset=9)),
+        "brotli -q 11": len(pytest.importorskip("brotli").compress(data, quality=11)),
+    }
+    found = sizes(data[at : at + 1000] for at in range(0, len(data), 1000))
+    assert {name: found[name] for name in whole} == whole
+    zstd = pytest.importorskip("backports.zstd")
+    # with the size in its header unknown, it may differ by a few bytes
+    assert found["zstd -19"] == pytest.approx(len(zstd.compress(data, level=19)), abs=16)
 
 
 def test_a_model_pays_for_itself_where_the_savings_are_its_size() -> None:

@@ -38,14 +38,13 @@ def compress(file: str, out: str, name: str, plot: str | None, as_json: bool) ->
     elsewhere.
     """
     from isoflop.measure.compression.files import compress as compressed
-    from isoflop.measure.compression.rivals import RIVALS
+    from isoflop.measure.compression.rivals import parts_of, sizes
 
     opened: CausalModel = open_model(name, needs=["logits"])
     bar = Bar()
     found = compressed(Path(file), Path(out), opened, progress=bar)
     bar.close()
-    data = Path(file).read_bytes()
-    rivals = {rival: size(data) for rival, size in RIVALS.items()}
+    rivals = sizes(parts_of(Path(file)))
     report = _report(opened, found, rivals)
     if as_json:
         print_json({"file": file, "out": out, "model": name, **report})

@@ -1,49 +1,94 @@
 """What general-purpose compressors make of the same file, at their highest usual setting."""
 
 import bz2
-import gzip
 import importlib
 import lzma
-from collections.abc import Callable
-from typing import Any
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+READ_BYTES = 1 << 20
+GZIP = 16 + zlib.MAX_WBITS  # zlib writes gzip's header and trailer
 
 
-def gzip_9(data: bytes) -> int:
-    """Bytes that gzip -9 makes."""
-    return len(gzip.compress(data, 9))
+class Rival(Protocol):
+    """A compressor that is given a file in parts."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """What it writes for the next part; may be nothing yet."""
+
+    def flush(self) -> bytes:
+        """The rest."""
 
 
-def bzip2_9(data: bytes) -> int:
-    """Bytes that bzip2 -9 makes."""
-    return len(bz2.compress(data, 9))
+class Brotli:
+    """brotli's compressor with the names of the others."""
+
+    def __init__(self, module: Any) -> None:
+        self._own = module.Compressor(quality=11)
+
+    def compress(self, data: bytes, /) -> bytes:
+        """The next part."""
+        made: bytes = self._own.process(data)
+        return made
+
+    def flush(self) -> bytes:
+        """The rest."""
+        made: bytes = self._own.finish()
+        return made
 
 
-def xz_9(data: bytes) -> int:
-    """Bytes that xz -9 makes."""
-    return len(lzma.compress(data, preset=9))
-
-
-def zstd_19(data: bytes) -> int | None:
-    """Bytes that zstd -19 makes; None where no module has it (Python has one from 3.14 on)."""
+def zstd_19() -> Rival | None:
+    """zstd -19; None where no module has it (Python has one from 3.14 on)."""
     for name in ("compression.zstd", "backports.zstd"):
         if (module := _module(name)) is not None:
-            return len(module.compress(data, level=19))
+            made: Rival = module.ZstdCompressor(level=19)
+            return made
     return None
 
 
-def brotli_11(data: bytes) -> int | None:
-    """Bytes that brotli -q 11 makes; None where the package is not installed."""
+def brotli_11() -> Rival | None:
+    """brotli -q 11; None where the package is not installed."""
     module = _module("brotli")
-    return None if module is None else len(module.compress(data, quality=11))
+    return None if module is None else Brotli(module)
 
 
-RIVALS: dict[str, Callable[[bytes], int | None]] = {
-    "gzip -9": gzip_9,
-    "bzip2 -9": bzip2_9,
-    "xz -9": xz_9,
+RIVALS: dict[str, Callable[[], Rival | None]] = {
+    "gzip -9": lambda: zlib.compressobj(9, wbits=GZIP),
+    "bzip2 -9": lambda: bz2.BZ2Compressor(9),
+    "xz -9": lambda: lzma.LZMACompressor(preset=9),
     "zstd -19": zstd_19,
     "brotli -q 11": brotli_11,
 }
+
+
+def sizes(parts: Iterable[bytes]) -> dict[str, int | None]:
+    """Bytes that each compressor makes of a file, which is read once and never held whole.
+
+    Args:
+        parts: Of the file, in order.
+
+    Returns:
+        By compressor; None for one that is not installed.
+    """
+    rivals = {name: opened() for name, opened in RIVALS.items()}
+    found = {name: 0 for name, rival in rivals.items() if rival is not None}
+    for part in parts:
+        for name, rival in rivals.items():
+            if rival is not None:
+                found[name] += len(rival.compress(part))
+    for name, rival in rivals.items():
+        if rival is not None:
+            found[name] += len(rival.flush())
+    return {name: found.get(name) for name in RIVALS}
+
+
+def parts_of(file: Path) -> Iterator[bytes]:
+    """A file, a megabyte at a time."""
+    with file.open("rb") as opened:
+        while part := opened.read(READ_BYTES):
+            yield part
 
 
 def pays_from(rate: float, rival: float, model_bytes: int) -> float | None:
