@@ -78,6 +78,20 @@ class Answerer(Protocol):
     def answer(self, question: str, hits: Sequence[Hit]) -> Answer:
         """The answer from these passages, with its bill."""
 
+    def exercise(
+        self, question: str, passages: Sequence[Passage], said: str | None
+    ) -> dict[str, Any]:
+        """A record of `isoflop.train.records` from which an answer is learned, as it is asked here.
+
+        Args:
+            question: What is asked.
+            passages: That stand before it.
+            said: The answer; None where it is that there is none.
+
+        Raises:
+            UsageError: If its kind learns nothing here.
+        """
+
     def over(self, model: Any) -> "Answerer":
         """The same form over another model of its kind: tuned, or with groups read before.
 

@@ -25,6 +25,9 @@ METHODS = {
     "structured-prompting": "isoflop.augment.methods.groups:StructuredPrompting",
     "parallel-windows": "isoflop.augment.methods.groups:ParallelWindows",
     "retrieval": "isoflop.augment.methods.retrieval:Retrieval",
+    "lora": "isoflop.augment.methods.finetuned:Lora",
+    "fine-tuning": "isoflop.augment.methods.finetuned:FineTuning",
+    "retrieval-fine-tuning": "isoflop.augment.methods.finetuned:RetrievalFineTuning",
     "exhaustive": "isoflop.augment.methods.exhaustive:Exhaustive",
 }
 Row = dict[str, Any]

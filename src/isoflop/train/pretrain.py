@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isoflop import meter
-from isoflop.errors import DamagedCheckpoint, TrainingFailed, UsageError
+from isoflop.errors import BudgetReached, DamagedCheckpoint, TrainingFailed, UsageError
 from isoflop.lm import checkpoint
 from isoflop.lm.tokenizer import Tokenizer
 from isoflop.lm.transformer import Configuration, Transformer
@@ -228,8 +228,10 @@ class Training:
 
         Raises:
             KeyboardInterrupt: After saving, if SIGINT or SIGTERM came.
+            BudgetReached: After saving, if `progress` raised it.
             TrainingFailed: If the loss is not a number; the last good checkpoint is kept.
         """
+        reached: BudgetReached | None = None
         self.folder.mkdir(parents=True, exist_ok=True)
         saved = time.monotonic()
         with _stoppable() as self.signals, meter.measured() as reading:
@@ -239,16 +241,20 @@ class Training:
                 loss, norm = self.update()
                 self.seconds = began[0] + time.perf_counter() - clock
                 self.processor_seconds = began[1] + time.process_time() - processor
-                self._tell(loss, norm, progress)
+                try:
+                    self._tell(loss, norm, progress)
+                except BudgetReached as error:
+                    reached = error
+                    break
                 if time.monotonic() - saved > self.recipe.save_seconds:
                     self.save()
                     saved = time.monotonic()
         joules = reading.joules
         self.joules = None if joules is None or began[2] is None else began[2] + joules
         self.save()
-        if self.step < self.recipe.steps:
+        if reached is not None or self.step < self.recipe.steps:
             self.ledger.add("stop", step=self.step, seconds=self.seconds)
-            raise KeyboardInterrupt
+            raise reached or KeyboardInterrupt
 
     def update(self) -> tuple[float, float]:
         """One update of the weights: the mean loss in nats per counted token, and the gradient's

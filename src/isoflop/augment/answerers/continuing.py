@@ -105,6 +105,13 @@ class Continuing:
         found = next((c for passage in shown if (c := quoted(text, passage))), None)
         return Answer(text, (found,) if found else (), tuple(hits), abstained=False, bill=bill)
 
+    def exercise(
+        self, question: str, passages: Sequence[Passage], said: str | None
+    ) -> dict[str, Any]:
+        """A record from which this answer is learned; None where there is none to give."""
+        prompt = self.prompt(question, passages)
+        return {"prompt": prompt, "completion": f" {said or UNKNOWN}\n"}
+
     def over(self, model: Any) -> "Continuing":
         """The same form over another model."""
         return replace(self, model=model)

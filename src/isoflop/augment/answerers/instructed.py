@@ -6,6 +6,7 @@ from typing import Any
 
 from isoflop.augment import cited
 from isoflop.augment.answerer import Speed
+from isoflop.augment.answerers.continuing import quoted
 from isoflop.augment.answerers.local import context_of, cost_of, measured_bill
 from isoflop.bill import Bill
 from isoflop.documents import Passage
@@ -78,6 +79,14 @@ class Instructed:
         made = _Counted(counted.prompt_tokens, counted.cached_tokens, counted.output_tokens)
         return replace(answer, bill=measured_bill(self.model, made, reading))
 
+    def exercise(
+        self, question: str, passages: Sequence[Passage], said: str | None
+    ) -> dict[str, Any]:
+        """A conversation; an answer behind passages cites the one it stands in, or is none."""
+        said = said if said is None or not passages else _with_citation(said, passages)
+        asked = [*messages(question, passages), Message("assistant", said or cited.NOT_ANSWERED)]
+        return {"messages": [{"role": each.role, "content": each.content} for each in asked]}
+
     def over(self, model: Any) -> "Instructed":
         """The same form over another model."""
         return replace(self, model=model)
@@ -147,11 +156,26 @@ class Served:
         found = said(self.model, question, hits, self.most_tokens)
         return replace(found, bill=endpoint_bill(found.bill, self.price))
 
+    def exercise(
+        self, question: str, passages: Sequence[Passage], said: str | None
+    ) -> dict[str, Any]:
+        """There is none here."""
+        raise UsageError(f"{self.name} runs on a server: it cannot be tuned from here.")
+
     def over(self, model: Any) -> "Served":
         """There is none here."""
         raise UsageError(
             f"{self.name} runs on a server: groups and tuning need it in this process."
         )
+
+
+def _with_citation(said: str, passages: Sequence[Passage]) -> str | None:
+    """An answer with the words of a passage that it stands on; None if it stands in none."""
+    for number, passage in enumerate(passages, start=1):
+        found = quoted(said, passage)
+        if found is not None:
+            return f'{said} [{number}: "{found.quote}"].'
+    return None
 
 
 def said(model: Any, question: str, hits: Sequence[Hit], most_tokens: int) -> Answer:

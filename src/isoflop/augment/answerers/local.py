@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from isoflop import catalog
+from isoflop.architecture import Architecture
 from isoflop.augment.answerer import Speed
 from isoflop.augment.methods.forecasting import UNKNOWN
 from isoflop.bill import Bill
@@ -41,13 +42,19 @@ def flops_of(model: Any, prompt: float, written: float, cached: float) -> float 
     return whole - 2.0 * head_parameters(model) * max(0.0, fresh - 1)
 
 
-def head_parameters(model: Any) -> int:
-    """Entries of the output head; 0 where the architecture is not known."""
+def architecture_of(model: Any) -> Architecture | None:
+    """Sizes of a model in this process; None where they are not known."""
     inner = getattr(model, "inner", model)
-    shape = getattr(inner, "architecture", None)
+    shape: Architecture | None = getattr(inner, "architecture", None)
     if shape is None:
         configuration = getattr(getattr(inner, "model", None), "configuration", None)
         shape = getattr(configuration, "architecture", None)
+    return shape
+
+
+def head_parameters(model: Any) -> int:
+    """Entries of the output head; 0 where the architecture is not known."""
+    shape = architecture_of(model)
     return 0 if shape is None else int(shape.head_parameters)
 
 

@@ -101,6 +101,12 @@ class Quoting:
             None if None in flops else sum(each or 0.0 for each in flops),
         )  # fmt: skip
 
+    def exercise(
+        self, question: str, passages: Sequence[Passage], said: str | None
+    ) -> dict[str, Any]:
+        """There is none."""
+        raise UsageError("extractive is no language model: it learns nothing.")
+
     def over(self, model: Any) -> "Quoting":
         """There is none."""
         raise UsageError("extractive is no language model: nothing can be read before or tuned.")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from isoflop import catalog
 from isoflop.augment.answerer import Answerer
@@ -25,6 +26,9 @@ from isoflop.plan.retrieval import (
 )
 from isoflop.questions import WAYS, Answer, Hit, Question, Way
 from isoflop.settings import cache_folder
+
+if TYPE_CHECKING:
+    from isoflop.search.index import Found
 
 USUAL = 5  # passages, where there is nothing to choose by
 TRIED = ((1, 1), (3, 1), (5, 1), (8, 1), (1, 3), (3, 3))  # number of passages, width of each
@@ -46,10 +50,10 @@ class Retrieval:
 
     def forecast(self, questions: Sequence[Question]) -> Forecast:
         """Typical passages stand for those that will be found."""
-        searched = Range.exact(self._searched())
-        typical = _spread(self.material.passages, self.k)
+        searched = Range.exact(self.searched())
+        typical = spread(self.material.passages, self.k)
         each = searched + mean_each(
-            self.answerer, questions, lambda _: self._fitting("", typical), apart=1.3
+            self.answerer, questions, lambda _: self.fitting("", typical), apart=1.3
         )
         return Forecast(self._tuning(), each, before=self.material.indexing or Bill())
 
@@ -64,7 +68,7 @@ class Retrieval:
 
     def worst(self, question: Question) -> Bill:
         """The longest passages, and as many tokens as may be written."""
-        return _more(self._searched()) + self._read_at_most(question, self.k * self.width)
+        return _more(self.searched()) + self._read_at_most(question, self.k * self.width)
 
     def answer(self, question: Question) -> Answer:
         """From the passages found, with the bill of the search."""
@@ -72,11 +76,16 @@ class Retrieval:
 
     def answered(self, question: Question, k: int, width: int) -> Answer:
         """The same with other settings."""
-        found = self.material.index.find(question.text, k, by=self.by)
-        hits = self.widened(found.hits, width)
-        kept = self._fitting(question.text, [hit.passage for hit in hits])
-        answer = self.answerer.answer(question.text, hits[: len(kept)])
+        found = self.found(question.text, k, width)
+        answer = self.answerer.answer(question.text, found.hits)
         return replace(answer, bill=found.bill + answer.bill)
+
+    def found(self, question: str, k: int, width: int) -> "Found":
+        """What stands before a question, as much as the context holds."""
+        found = self.material.index.find(question, k, by=self.by)
+        hits = self.widened(found.hits, width)
+        kept = self.fitting(question, [hit.passage for hit in hits])
+        return replace(found, hits=tuple(hits[: len(kept)]))
 
     def widened(self, hits: Sequence[Hit], width: int) -> list[Hit]:
         """Hits with the passages beside them, each passage shown once."""
@@ -95,7 +104,7 @@ class Retrieval:
         around = every[max(0, at - reach) : at + reach + 1]
         return joined([each for each in around if each.document == passage.document])
 
-    def _fitting(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
+    def fitting(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
         """The longest beginning that the context holds."""
         room = self.answerer.context_tokens
         if room is None:
@@ -106,7 +115,7 @@ class Retrieval:
                 return passages[:count]
         return passages[:0]
 
-    def _searched(self) -> Bill:
+    def searched(self) -> Bill:
         """A forecast of one search."""
         shape = getattr(self.material.index.encoder, "architecture", None)
         if shape is None:
@@ -128,13 +137,13 @@ class Retrieval:
             return Range.exact(Bill())
         whole = Range.exact(Bill())
         if not self.material.options.get("by"):
-            whole = whole + Range.exact(self._searched() * (len(WAYS) * len(some)))
+            whole = whole + Range.exact(self.searched() * (len(WAYS) * len(some)))
         if not self.material.options.get("k"):
             for k, width in TRIED:
-                typical = _spread(self.material.passages, k * width)
-                shown = self._fitting("", typical)
+                typical = spread(self.material.passages, k * width)
+                shown = self.fitting("", typical)
                 read = mean_each(self.answerer, some, partial(_always, shown), apart=1.3)
-                whole = whole + (Range.exact(self._searched()) + read) * len(some)
+                whole = whole + (Range.exact(self.searched()) + read) * len(some)
         return whole
 
     def _best_way(self, some: Sequence[Question], pay: Pay) -> Way:
@@ -145,7 +154,7 @@ class Retrieval:
             rows = [
                 pay(
                     f"search/{way}/{q.id}",
-                    _more(self._searched()),
+                    _more(self.searched()),
                     partial(self._rank, q, way),
                 )
                 for q in some
@@ -172,7 +181,7 @@ class Retrieval:
             rows = [
                 pay(
                     f"tune/{self.by}/{k}x{width}/{q.id}",
-                    _more(self._searched()) + self._read_at_most(q, k * width),
+                    _more(self.searched()) + self._read_at_most(q, k * width),
                     partial(self._tried, q, k, width),
                 )
                 for q in some
@@ -187,7 +196,7 @@ class Retrieval:
 
     def _read_at_most(self, question: Question, passages: int) -> Bill:
         """Reading the longest passages there are, cut to the context."""
-        longest = self._longest[:passages]
+        longest = self.longest[:passages]
         tokens = self.answerer.prompt_tokens(question.text, longest)
         room = self.answerer.context_tokens
         if room is not None:
@@ -195,7 +204,8 @@ class Retrieval:
         return self.answerer.cost(tokens, self.answerer.most_tokens)
 
     @cached_property
-    def _longest(self) -> list[Passage]:
+    def longest(self) -> list[Passage]:
+        """As many passages as it ever shows, the longest there are."""
         most = max(k * width for k, width in TRIED)
         most = max(most, self.k * self.width)
         return sorted(self.material.passages, key=lambda p: -len(p.text))[:most]
@@ -221,7 +231,7 @@ def _holds(passage: Passage, answers: Sequence[str]) -> bool:
     return any(" ".join(answer.casefold().split()) in text for answer in answers)
 
 
-def _spread(passages: Sequence[Passage], count: int) -> list[Passage]:
+def spread(passages: Sequence[Passage], count: int) -> list[Passage]:
     """So many passages from all over the documents."""
     step = max(1, len(passages) // max(1, count))
     return list(passages[::step][:count])
