@@ -248,7 +248,8 @@ def test_ways_that_failed_are_named_with_their_reason(tmp_path: Path) -> None:
     tree = parsed(reported(methods, tmp_path / "one").page())
     rows = {row[0]: row for row in cells(tree, "Every way.")}
     assert rows["bad m"][1:3] == ["-", "-"]
-    assert rows["bad m"][-1] == "failedThe server <b>died</b>."
+    assert rows["bad m"][-1] == "failed0 questions"
+    assert cells(tree, "Methods and models left out") == [["bad m", "The server <b>died</b>."]]
     every = reported({("bad", "m"): answering(40, before=dies)}, tmp_path / "two")
     assert "No way is recommended" in parsed(every.page()).text_content()
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import altair as alt
 
-from isoflop.bill import Bill
 from isoflop.drawing import (
     COLOURS,
     GREY,
@@ -23,8 +22,9 @@ from isoflop.drawing import (
     logarithmic,
     write,
 )
+from isoflop.errors import UsageError
 from isoflop.measure.comparison.labels import Point, placed, stairs
-from isoflop.run import bill_of
+from isoflop.measure.comparison.tables import totals
 
 Ways = Sequence[Mapping[str, Any]]
 WIDTH, HEIGHT, ROW = 470, 320, 30
@@ -54,12 +54,23 @@ def frontier(
         axis: "flops", "seconds", "joules", "dollars" or "grams_co2e".
         advised: Name of the way to put a ring around.
         dark: In the colours of a dark page.
+
+    Raises:
+        UsageError: If there is nothing to draw on this axis.
     """
+    if axis not in AXES:
+        raise UsageError(f"No axis {axis!r}: {', '.join(AXES)}.")
     rows = _drawn(ways, axis)
     least = min((row["cost"] for row in rows if row["cost"] > 0), default=1.0)
     free = least / 10 if any(row["cost"] == 0 for row in rows) else None
     for row in rows:
         row["cost"] = row["cost"] or free
+    if not rows:
+        known = [name for name in AXES if _drawn(ways, name)]
+        raise UsageError(
+            f"No way has an accuracy and a cost in {axis} that are known. "
+            + (f"Draw {' or '.join(known)}." if known else "Nothing can be drawn.")
+        )
     title, shown = AXES[axis]
     x = _cost_axis(rows, title, shown, free)
     bottom, top = _span(rows)
@@ -132,7 +143,7 @@ def forecasts(ways: Ways, *, dark: bool = False) -> alt.LayerChart:
     beside = alt.YOffset("figure:N", scale=alt.Scale(domain=figures, paddingOuter=0.25))
     colour = alt.Color(
         "figure:N", scale=alt.Scale(domain=figures, range=[COLOURS[0], COLOURS[1], COLOURS[2]]),
-        legend=alt.Legend(orient="bottom", symbolType="circle"),
+        legend=_legend(figures, symbolType="circle"),
     )  # fmt: skip
     layers = [
         base([{"ratio": 1.0}]).mark_rule(color=GREY, strokeDash=[5, 4]).encode(x),
@@ -181,10 +192,13 @@ def break_even(
                                            "questions"))  # fmt: skip
     y = alt.Y("cost:Q", **logarithmic(rows, "cost", shown, f"{title} in all"))
     models = _models(ways)
+    drawn = [model for model in models if any(row["model"] == model for row in rows)]
     dashes = [[1, 0], [6, 3], [2, 3], [8, 3, 2, 3]] * (1 + len(models) // 4)
     dash = alt.StrokeDash(
         "model:N", scale=alt.Scale(domain=models, range=dashes[: len(models)]),
-        legend=_legend(models, orient="top", symbolType="stroke", symbolStrokeColor=GREY),
+        legend=_legend(
+            drawn, values=drawn, orient="top", symbolType="stroke", symbolStrokeColor=GREY
+        ),
     )  # fmt: skip
     layers = [
         base(rows).mark_line().encode(x, y, _colour(ways, rows, symbolType="stroke"), dash),
@@ -200,23 +214,6 @@ def not_drawn(ways: Ways, axis: str) -> list[str]:
     """Names of the ways that `frontier` has to leave out: accuracy or cost is not known."""
     drawn = {row["way"] for row in _drawn(ways, axis)}
     return [way["name"] for way in ways if way["name"] not in drawn]
-
-
-def totals(ways: Ways, axis: str) -> dict[str, tuple[float, float]]:
-    """Cost once and per question of the ways on an axis's frontier, by name."""
-    found = {}
-    for way in ways:
-        once, each = paid_once(way), bill_of({"bill": way["measured"].get("each")})
-        first, more = getattr(once, axis), getattr(each, axis)
-        if axis in way["frontier"] and first is not None and more is not None:
-            found[way["name"]] = (first, more)
-    return found
-
-
-def paid_once(way: Mapping[str, Any]) -> Bill:
-    """What a way took before its first question, making the index included."""
-    before, once = (bill_of({"bill": way["measured"].get(part)}) for part in ("before", "once"))
-    return before + once
 
 
 def ratios(ways: Ways) -> list[dict[str, Any]]:
@@ -265,9 +262,10 @@ def _named(way: Mapping[str, Any], ways: Ways) -> dict[str, Any]:
 
 
 def _scored(ways: Ways) -> list[dict[str, Any]]:
+    asked = max((way["questions"] for way in ways), default=0)
     return [
         {
-            "way": way["name"], **_named(way, ways), "through": way["status"] == "measured",
+            "way": way["name"], **_named(way, ways), "through": way["questions"] == asked,
             **{end: way["accuracy"][end] for end in ("value", "low", "high")},
         }
         for way in ways
@@ -356,7 +354,7 @@ def _rows_of(rows: Sequence[Mapping[str, Any]]) -> alt.Y:
 def _points(
     rows: Sequence[Mapping[str, Any]], ways: Ways, x: alt.X, y: alt.Y, *, legend: bool = True
 ) -> tuple[alt.Chart, alt.Chart]:
-    """Solid where every question was asked, hollow where a way stopped before."""
+    """Solid where every question was asked, hollow where a way stopped or failed before."""
     models = _models(ways)
     shape = alt.Shape(
         "model:N", scale=alt.Scale(domain=models, range=(SHAPES * len(models))[: len(models)]),

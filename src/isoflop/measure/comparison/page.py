@@ -5,13 +5,12 @@ from importlib.resources import files
 from importlib.util import find_spec
 
 from isoflop.bill import FIGURES
-from isoflop.figures import amount
 from isoflop.measure.comparison import tables
 from isoflop.measure.comparison.markup import Child, Markup, element
 from isoflop.measure.comparison.tables import NAMES, shown, with_ends
 from isoflop.run import Row, bill_of
 
-LARGEST = 1.25  # times its natural size is the most that a chart is drawn at
+LARGEST = 1.35  # times its natural size is the most that a chart is drawn at
 SAMPLE = 20  # questions whose answers are shown
 METRICS = {
     "contains": "the share of answers that hold an accepted answer, word for word",
@@ -21,7 +20,7 @@ METRICS = {
 }
 NO_CHARTS = (
     "The charts are left out: they need packages that are not installed "
-    "(pip install 'isoflop[plot]'). Show the run again afterwards."
+    "(pip install 'isoflop[plot]'). Then give the same command again: nothing is paid twice."
 )
 
 
@@ -180,7 +179,7 @@ def _frontier_chart(values: Row, axis: str) -> Child:
     title = f"Accuracy against {NAMES[axis]} of a question"
     said = (
         "Up and to the left is better. Bars: 95 % intervals. Dashed: the frontier, which no other "
-        "way beats in both. Ringed: advised. Hollow: stopped before the last question."
+        "way beats in both. Ringed: advised. Hollow: not asked every question."
     )
     if left:
         said += f" Not drawn, as accuracy or cost is not known: {_grouped(values['ways'], left)}."
@@ -211,7 +210,7 @@ def _break_even(values: Row, axis: str) -> list[Child]:
         from isoflop.drawing import inline_svg
         from isoflop.measure.comparison import charts
 
-        if len(charts.totals(values["ways"], axis)) > 1:
+        if len(tables.totals(values["ways"], axis)) > 1:
             chart = charts.break_even(
                 values["ways"], axis, crossings=values["break_even"], horizon=values["horizon"]
             )
@@ -263,6 +262,7 @@ def _forecast(values: Row) -> Markup | None:
 def _race(values: Row) -> Markup:
     race = values["race"]
     said = f"Racing saved {race['saved']:.0%} of the calls; {race['guarantee']}."
+    said = said.replace(" %", "\N{NO-BREAK SPACE}%")
     return element(
         "section",
         element("h2", "What was stopped early"),
@@ -331,8 +331,8 @@ def _untested(values: Row) -> Markup | None:
 def _answers(values: Row, questions: Sequence[Row], rows: Mapping[str, Row]) -> Markup | None:
     found = []
     for question in questions[:SAMPLE]:
-        keys = {way["name"]: f"answer/{way['name']}/{question['id']}" for way in values["ways"]}
-        answers = {name: rows[key] for name, key in keys.items() if key in rows}
+        keys = [(way, f"answer/{way['name']}/{question['id']}") for way in values["ways"]]
+        answers = [(way, rows[key]) for way, key in keys if key in rows]
         if answers:
             found.append(tables.of_answers(question, answers, values["metric"]))
     if not found:
@@ -356,7 +356,7 @@ def _about(values: Row) -> Markup:
         if getattr(spent, axis) is not None
     ]
     tokens = [
-        f"{amount(getattr(spent, name), name.replace('_', ' '))}"
+        f"{getattr(spent, name):,.0f} {name.replace('_', ' ')}"
         for name in FIGURES
         if name.endswith("tokens") and getattr(spent, name)
     ]
@@ -372,11 +372,14 @@ def _about(values: Row) -> Markup:
         ("Cost axis", f"{NAMES[values['axis']]}; what is paid once is spread over "
                       f"{values['horizon']:,.0f} questions"),
     ]  # fmt: skip
-    notes = {note for way in values["ways"] for note in way["notes"]}
+    notes: dict[str, list[str]] = {}
+    for way in values["ways"]:
+        for note in way["notes"]:
+            notes.setdefault(note, []).append(way["name"])
+    facts += [("; ".join(names), note) for note, names in notes.items()]
     pairs = [(element("dt", name), element("dd", value)) for name, value in facts]
     return element(
         "section",
         element("h2", "How it was measured"),
         element("dl", pairs, class_="about"),
-        [element("p", note, class_="soft") for note in sorted(notes)],
     )

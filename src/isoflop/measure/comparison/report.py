@@ -50,11 +50,21 @@ class Report:
         """Rows with accuracy and every cost of a question, for a data frame or CSV."""
         return [_flat(way) for way in self.ways]
 
-    def frontier(self, axis: str = "flops") -> "altair.LayerChart":
-        """Accuracy against cost as an Altair chart; needs the extra `plot`."""
+    def frontier(self, axis: str | None = None, *, dark: bool = False) -> "altair.LayerChart":
+        """Accuracy against cost as an Altair chart; needs the extra `plot`.
+
+        Args:
+            axis: "flops", "seconds", "joules", "dollars" or "grams_co2e"; by default the one that
+                the advice is about.
+            dark: For a dark page.
+
+        Raises:
+            UsageError: If no way has an accuracy and a cost on it that are known.
+        """
         from isoflop.measure.comparison.charts import frontier
 
-        return frontier(self.ways, axis)
+        advised = None if self.recommendation is None else str(self.recommendation["way"])
+        return frontier(self.ways, axis or self.values["axis"], advised=advised, dark=dark)
 
     def write(self) -> None:
         """Write `report.json`, `report.csv` and `report.html` into the folder of the run.

@@ -1,7 +1,7 @@
 """What a comparison found: accuracy with intervals, costs beside forecasts, the frontier."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from statistics import fmean, median
 from typing import Any
@@ -183,7 +183,13 @@ def _mean(plan: Plan, scored: Sequence[tuple[Question, Row]]) -> Interval | None
         return wilson(sum(values), len(values))
     if len(values) < FEWEST:
         return None
-    return mean(values, clusters=clusters, weights=weights).interval
+    found = mean(values, clusters=clusters, weights=weights).interval
+    return _within(found, -plan.rule.wrong, 1.0)
+
+
+def _within(found: Interval, least: float, most: float) -> Interval:
+    """Without what no score can be; it covers the truth no less often."""
+    return replace(found, low=max(least, found.low), high=min(most, found.high))
 
 
 def _weights(questions: Sequence[Question]) -> list[float] | None:
@@ -233,13 +239,14 @@ def _compare(plan: Plan, rows: Mapping[str, Row], found: Sequence[Result]) -> No
         both = [id for id in ahead if id in mine]
         if len(both) < FEWEST:
             continue
-        result.behind = difference(
+        gap = difference(
             np.array([ahead[id] for id in both]),
             np.array([mine[id] for id in both]),
             clusters=_clusters([by_id[id] for id in both]),
             weights=_weights([by_id[id] for id in both]),
             confidence=confidence,
         )
+        result.behind = _within(gap, -plan.rule.bound, plan.rule.bound)
 
 
 def best_of(found: Sequence[Result]) -> Result | None:

@@ -45,6 +45,23 @@ def based(bill: Bill, axis: str) -> Child:
     return shown(value, axis), element("small", basis)
 
 
+def totals(ways: Sequence[Way], axis: str) -> dict[str, tuple[float, float]]:
+    """Cost once and per question of the ways on an axis's frontier, by name."""
+    found = {}
+    for way in ways:
+        once, each = paid_once(way), bill_of({"bill": way["measured"].get("each")})
+        first, more = getattr(once, axis), getattr(each, axis)
+        if axis in way["frontier"] and first is not None and more is not None:
+            found[way["name"]] = (first, more)
+    return found
+
+
+def paid_once(way: Way) -> Bill:
+    """What a way took before its first question, making the index included."""
+    before, once = (bill_of({"bill": way["measured"].get(part)}) for part in ("before", "once"))
+    return before + once
+
+
 def table(
     caption: str, head: Sequence[str], rows: Sequence[Child], *, text: Sequence[int] = (0,)
 ) -> Markup:
@@ -94,20 +111,20 @@ def of_ways(ways: Sequence[Way], metric: str, advised: str | None) -> Markup:
     """Accuracy and what else was counted of each way."""
     head = (
         "Way", "Accuracy", "Behind the best", "Exact", "F1", "Contains", "Cited", "Not answered",
-        "Supported", "Questions", "Status",
+        "Supported", "Status",
     )  # fmt: skip
     rows = [
         row(
             called(way), with_ends(way["accuracy"]), with_ends(way["behind"]),
             *(share(way["figures"].get(name)) for name in ("exact", "f1", "contains", "cited")),
-            share(way["abstained"]), share(way["supported"]), f"{way['questions']:,}",
-            (way["status"], element("small", way["reason"]) if way["reason"] else None),
-            text=(10,), advised=way["name"] == advised,
+            share(way["abstained"]), share(way["supported"]),
+            (way["status"], element("small", f"{way['questions']:,} questions")),
+            text=(9,), advised=way["name"] == advised,
         )
         for way in ways
     ]  # fmt: skip
     caption = f"Every way. Accuracy is {metric}; small figures are the ends of 95 % intervals."
-    return table(caption, head, rows, text=(0, 10))
+    return table(caption, head, rows, text=(0, 9))
 
 
 def of_costs(ways: Sequence[Way], axis: str, horizon: float, advised: str | None) -> Markup:
@@ -118,7 +135,7 @@ def of_costs(ways: Sequence[Way], axis: str, horizon: float, advised: str | None
     )  # fmt: skip
     rows = [
         row(
-            called(way), _range(way, "once", axis), based(_once(way), axis),
+            called(way), _range(way, "once", axis), based(paid_once(way), axis),
             _range(way, "revised", axis), based(bill_of({"bill": way["measured"]["each"]}), axis),
             _ratio(way, axis), shown(way["cost"].get(axis), axis), advised=way["name"] == advised,
         )
@@ -130,11 +147,6 @@ def of_costs(ways: Sequence[Way], axis: str, horizon: float, advised: str | None
         head,
         rows,
     )
-
-
-def _once(way: Way) -> Bill:
-    before, once = (bill_of({"bill": way["measured"].get(part)}) for part in ("before", "once"))
-    return before + once
 
 
 def _range(way: Way, part: str, axis: str) -> Child:
@@ -163,7 +175,7 @@ def of_break_evens(pairs: Sequence[Mapping[str, Any]], axis: str) -> Markup | No
     if not some:
         return None
     rows = [
-        row(pair["overtaking"], pair["overtaken"], f"{pair['questions']:,.0f}", text=(1,))
+        row(pair["overtaking"], pair["overtaken"], f"{max(1, pair['questions']):,.0f}", text=(1,))
         for pair in some
     ]
     return table(
@@ -189,25 +201,26 @@ def of_race(stops: Mapping[str, Mapping[str, Any]]) -> Markup:
 
 
 def of_answers(
-    question: Mapping[str, Any], answers: Mapping[str, Mapping[str, Any]], metric: str
+    question: Mapping[str, Any], answers: Sequence[tuple[Way, Mapping[str, Any]]], metric: str
 ) -> Markup:
     """What each way answered to one question.
 
     Args:
         question: A line of `questions.jsonl`.
-        answers: Lines of the run, by way.
+        answers: Ways, each with its line of the run.
         metric: By which they are right or wrong.
     """
     accepted = question["answers"]
     wanted = ", ".join(accepted) if accepted else "the documents do not say"
     rows = [
         row(
-            way, _verdict(answer, metric), "" if answer["abstained"] else _cut(answer["text"]),
+            called(way), _verdict(answer, metric),
+            "" if answer["abstained"] else _cut(answer["text"]),
             [_citation(each) for each in answer["citations"]], text=(1, 2, 3),
         )
-        for way, answer in answers.items()
+        for way, answer in answers
     ]  # fmt: skip
-    marks = [a["right"][metric] for a in answers.values() if a["right"] is not None]
+    marks = [a["right"][metric] for _, a in answers if a["right"] is not None]
     right = f" ({sum(m == 1 for m in marks)} of {len(marks)} right)" if marks else ""
     caption = f"Accepted: {wanted}" if question.get("scored", True) else "No answer is given."
     head = ("Way", "", "Answer", "Where it stands")
