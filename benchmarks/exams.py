@@ -17,10 +17,11 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.data import evaldata
+from benchmarks.machine import save
 from isoflop.measure.exams import formats
 from isoflop.measure.exams.library import exams_for
 from isoflop.measure.exams.recordings import recordings
@@ -153,18 +154,29 @@ def main() -> None:
                 print(name)
                 show(list(read(folder)))
         return
-    answers = int(chosen.answers)
+    answers, rows = int(chosen.answers), []
     for questions in (answers // 100, answers):
         seconds, scores = million(answers, questions)
         met = "met" if seconds * 1e6 / answers < BAR_SECONDS else "missed"
+        rows.append(
+            {
+                "answers": answers,
+                "questions": questions,
+                "models": len(scores),
+                "processor_seconds": seconds,
+            }
+        )
         print(
             f"{answers:,} answers to {questions:,} questions by {len(scores)} models: read, joined "
             f"and scored in {seconds:.1f} s of processor time ({met}); the first model "
             f"{scores[0].accuracy.interval.value:.4f}"
         )
+    recorded = []
     for path in sorted((evaldata() / "exams" / "causality").glob("*.jsonl")):
         row = _causality("causality", path, ("CorrectACauseB", "CorrectBCauseA"))
         print(f"{row.name}: {row.as_read:.4f}, published {row.published:.4f}")
+        recorded.append(asdict(row))
+    save("exams", {"scoring": rows, "recordings": recorded})
 
 
 if __name__ == "__main__":

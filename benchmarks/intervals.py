@@ -84,7 +84,7 @@ class Regime:
         ease = random.normal(size=n) * self.ease**0.5
         found = []
         for level in (self.first, self.second):
-            quality = ease + random.normal(size=n) * (1 - self.ease - self.within) ** 0.5
+            quality = ease + random.normal(size=n) * max(0.0, 1 - self.ease - self.within) ** 0.5
             if clusters is not None:
                 quality += random.normal(size=self.count)[clusters] * self.within**0.5
             found.append(self._score(quality + NORMAL.inv_cdf(level)))

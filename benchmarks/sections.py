@@ -371,6 +371,7 @@ SECTIONS = {
     "structured": structured,
     "likelihood": models.likelihood,
     "compression": models.compression,
+    "exams": models.exams,
     "detection": models.detection,
     "training": models.training,
 }

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.compression import close, smaller
 from benchmarks.markdown import judged, table, where
 
+MILLION_SECONDS, SAME = 60.0, 5e-5
 FASTER, AS_FAST, LOSS_SECONDS = 1.6, 1.0, 60.0
 
 
@@ -59,6 +60,37 @@ def compression(result: dict[str, Any]) -> str:
             f"installed. {where(result)}\n",
             table(head, rows),
             judged((what, found, bar, met == len(texts)) for what, found, bar, met in bars),
+        ]
+    )
+
+
+def exams(result: dict[str, Any]) -> str:
+    """Recorded answers: how long a million take, and the causality recordings."""
+    bars = []
+    for row in result["scoring"]:
+        seconds = row["processor_seconds"] * 1e6 / row["answers"]
+        what = (
+            f"{row['models']} models, {row['questions']:,} questions, of {row['answers']:,} answers"
+        )
+        bars.append(
+            (
+                f"a million answers read, joined and scored ({what})",
+                f"{seconds:.0f} s of processor",
+                f"{MILLION_SECONDS:g} s",
+                seconds < MILLION_SECONDS,
+            )
+        )
+    bars += [
+        (f"{row['name']}, accuracy", f"{row['ours']:.4f}", f"{row['published']:.4f}",
+         abs(row["ours"] - row["published"]) < SAME)
+        for row in result["recordings"]
+    ]  # fmt: skip
+    return "\n".join(
+        [
+            "## Recorded answers\n",
+            "Accuracies count an unreadable answer as the publishers of the recordings do, who "
+            f"report the bar. {where(result)}\n",
+            judged(bars),
         ]
     )
 

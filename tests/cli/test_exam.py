@@ -1,6 +1,7 @@
 """Commands of `isoflop exam`, as a person would type them."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -96,11 +97,20 @@ def test_a_run_that_may_cost_money_is_not_begun_unasked(
     assert not (files / "run").exists()
 
 
-def test_a_forest_plot_names_models_and_baselines(exam: Any, files: Path) -> None:
+def test_a_forest_plot_shows_accuracies_intervals_and_baselines(exam: Any, files: Path) -> None:
     drawn = files / "forest.svg"
     both = (files / "one.jsonl", files / "other.jsonl")
-    exam("score", files / "even.jsonl", *both, "--plot", drawn)
+    out, _ = exam("score", files / "even.jsonl", *both, "--plot", drawn, "--json")
+    scores = {one["model"]: one["accuracy"] for one in json.loads(out)["scores"]}
     text = drawn.read_text()
-    for said in ("one", "other", "chance", "accuracy", "rule yes-no"):
-        assert f">{said}<" in text or said in text
-    assert text.count("<path") > 2
+    labels = re.findall(r'aria-label="([a-z]+: [^"]*)"', text)
+    marks = [dict(part.split(": ", 1) for part in label.split("; ")) for label in labels]
+    ends = {m["model"]: (float(m["low"]), float(m["high"])) for m in marks if "low" in m}
+    dots = {m["model"]: float(m["accuracy"]) for m in marks if "model" in m and "accuracy" in m}
+    rules = {m["series"]: float(m["accuracy"]) for m in marks if "series" in m}
+    assert ends.keys() == dots.keys() == scores.keys() == {"one", "other"}
+    for model, found in scores.items():
+        assert dots[model] == pytest.approx(found["value"])
+        assert ends[model] == pytest.approx((found["low"], found["high"]))
+    assert rules == {"majority, 'no'": 0.5, "always the first": 0.5, "chance": 0.5}
+    assert "rule yes-no" in text

@@ -1,18 +1,21 @@
 """Rules that weigh likelihoods, asked of a real network through the whole path."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from isoflop.cli import group
+from isoflop.errors import CannotScore
 from isoflop.lm import checkpoint
 from isoflop.lm.own import OwnModel
 from isoflop.measure.exams import formats, running
 from isoflop.measure.exams.recordings import recordings
 from isoflop.measure.exams.score import score
 from isoflop.measure.likelihood import score as token_stream
+from tests.lm.servers import Server, TwoTokens, ollama
 
 
 @pytest.fixture
@@ -79,3 +82,20 @@ def test_the_command_asks_a_model_of_ones_own_and_bills_it(
     assert values["forecast"]["prompt_tokens"] > 0
     again = CliRunner().invoke(group, command + into, catch_exceptions=False)
     assert json.loads(again.stdout)["bill"]["seconds"] == 0
+
+
+def test_a_server_without_log_probabilities_is_refused_before_a_question_is_asked(
+    path: Path, tmp_path: Path
+) -> None:
+    with Server(TwoTokens("a b c")) as server:
+        server.answer = ollama
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        asked = ["exam", "run", str(path), "--model", "openai:two-tokens", "--rule", "sum"]
+        where = ["--base-url", server.url, "--into", str(tmp_path / "run")]
+        run = CliRunner().invoke(group, [*asked, *where])
+        server.shutdown()
+        thread.join()
+    assert isinstance(run.exception, CannotScore)
+    assert "do not give log-probabilities of a text" in str(run.exception)
+    assert not any("Where is" in body["prompt"] for body in server.bodies)
