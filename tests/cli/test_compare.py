@@ -93,6 +93,15 @@ def test_ask_answers_as_a_run_advised(documents: Path, questions: Path, tmp_path
     assert answer["citations"]
 
 
+def test_two_runs_are_compared_way_by_way(documents: Path, questions: Path, tmp_path: Path) -> None:
+    run(documents, questions, tmp_path / "one", "--methods", "retrieval")
+    run(documents, questions, tmp_path / "two", "--methods", "retrieval", "-k", "1")
+    told = isoflop("compare", "--diff", tmp_path / "one", tmp_path / "two")
+    assert "retrieval extractive" in told.stdout
+    values = in_json("compare", "--diff", tmp_path / "one", tmp_path / "two")
+    assert values["ways"]
+
+
 def test_over_the_budget_nothing_starts(documents: Path, questions: Path, tmp_path: Path) -> None:
     told = isoflop(
         "compare", documents, questions, "--model", "extractive", "--run", tmp_path / "run",

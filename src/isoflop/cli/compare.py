@@ -57,6 +57,8 @@ AXES = {"flops": "FLOP", "seconds": "s", "joules": "J", "dollars": "$", "grams_c
 @click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR",
               help="Folder of the run; the same command goes on in it.")  # fmt: skip
 @click.option("--show", type=click.Path(path_type=Path), metavar="RUN", help="Show a run again.")
+@click.option("--diff", nargs=2, type=click.Path(path_type=Path), metavar="RUN RUN",
+              help="What changed from one run to another.")  # fmt: skip
 @options.into
 @options.encoder
 @options.as_json
@@ -64,6 +66,7 @@ def compare(
     path: str | None,
     questions: Path | None,
     show: Path | None,
+    diff: tuple[Path, Path] | None,
     as_json: bool,
     **chosen: Any,
 ) -> None:
@@ -73,7 +76,9 @@ def compare(
     First comes the forecast; over the budget nothing starts. Then every way is asked the same
     questions, beaten ones stop early, and the report advises the cheapest that is not worse.
     """
-    if show is not None:
+    if diff is not None:
+        _differ(*diff, as_json=as_json)
+    elif show is not None:
         from isoflop.measure.comparison.report import read
 
         _shown(read(show), as_json=as_json)
@@ -169,7 +174,7 @@ def _before(
 
 
 def forecast_table(plan: "Plan", found: Mapping[str, "Row"]) -> str:
-    """Every way with what it takes once and for a question, low to high."""
+    """Every way with what it takes once, its index included, and for a question, low to high."""
     head = ("forecast", "once", "", "a question", "low", "high", "", f"{len(plan.measured)} in all")
     units = ("way", "FLOP", "time", "FLOP", "", "", "time", "FLOP")
     rows = [units, *(_forecast_row(plan, found[way.name], way.name) for way in plan.ways)]
@@ -182,12 +187,13 @@ def forecast_table(plan: "Plan", found: Mapping[str, "Row"]) -> str:
 def _forecast_row(plan: "Plan", forecast: "Row", name: str) -> tuple[str, ...]:
     from isoflop.measure.comparison.running import expected
 
-    once, each = forecast["once"]["middle"], forecast["each"]
+    before, once, each = forecast["before"], forecast["once"]["middle"], forecast["each"]
+    flops, seconds = (_plus(before[name], once[name]) for name in ("flops", "seconds"))
     whole = expected(forecast, len(plan.measured))
     return (
         name,
-        amount(once["flops"], "") if once["flops"] != 0 else "",
-        amount(once["seconds"], "s") if once["seconds"] != 0 else "",
+        amount(flops, "") if flops != 0 else "",
+        amount(seconds, "s") if seconds != 0 else "",
         amount(each["middle"]["flops"], ""),
         amount(each["low"]["flops"], ""),
         amount(each["high"]["flops"], ""),
@@ -296,3 +302,16 @@ def lines_below(report: "Report") -> list[str]:
     ]
     lines += [f"Not tested: {each['name']}: {each['reason']}" for each in values["untested"]]
     return lines
+
+
+def _differ(first: Path, second: Path, *, as_json: bool) -> None:
+    from isoflop.measure.comparison import differ
+    from isoflop.measure.comparison.report import read
+
+    found = differ.changes(read(first), read(second))
+    if as_json:
+        print_json(found)
+        return
+    say(table(*differ.table(found)))
+    for line in differ.lines(found):
+        say(line)

@@ -1,199 +1,145 @@
-"""isoflop demo: what it does, on bundled pages, measured while you watch."""
+"""isoflop demo: which way of answering is worth its cost, measured while you watch."""
 
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from isoflop import catalog
 from isoflop.augment.ask import ask
-from isoflop.bill import Bill
 from isoflop.cli import options
 from isoflop.cli.ask import answer_json, show
-from isoflop.cli.output import Bar, amount, bill_line, print_json, table
-from isoflop.measure.retrieval import Measured, cheapest_not_worse, contains, measure, questions
-from isoflop.plan.retrieval import (
-    Corpus,
-    Speed,
-    indexing_forecast,
-    question_forecast,
-    save_speed,
-)
-from isoflop.questions import WAYS, Question
+from isoflop.cli.compare import default_models, forecast_table, lines_below, result_table
+from isoflop.cli.output import Bar, bill_line, print_json
+from isoflop.measure.comparison import compare
+from isoflop.plan.retrieval import save_speed
 from isoflop.search.index import Index
 from isoflop.settings import cache_folder
 
-STRIDE = 4  # of the answerable questions every so many are answered in full: the demo is short
+if TYPE_CHECKING:
+    from isoflop.measure.comparison.report import Report
+    from isoflop.questions import Question
+
 EXAMPLE = "How many FLOPs does the training of GPT-3 take?"
+# Few questions: the demo is to be short. They show large differences only, and it says so.
+QUESTIONS, TUNING, PEOPLE = 40, 10, 8
+# Of the handbook, whose words the small model does not know, the ways it is honest to show.
+HANDBOOK_METHODS = ("closed-book", "long-context", "retrieval")
+WORLD_METHODS = (
+    "closed-book", "long-context", "structured-prompting", "parallel-windows", "retrieval",
+    "fine-tuning",
+)  # fmt: skip
 
 
 @click.command()
+@click.option("--questions", type=click.IntRange(2), default=QUESTIONS, show_default=True)
 @options.as_json
-def demo(as_json: bool) -> None:
-    """Index the bundled handbook, ask its questions by each way of ranking, and compare."""
+def demo(questions: int, as_json: bool) -> None:
+    """Compare ways of answering on two small sets of documents, offline.
+
+    A bundled handbook, and a world invented on the spot: forecast, measure, frontier, advice.
+    """
     from isoflop.search.trial import measure_speed
 
     began = time.perf_counter()
-    say = _quiet if as_json else click.echo
-    package = resources.files("isoflop")
-    with (
-        resources.as_file(package.joinpath("handbook")) as handbook,
-        resources.as_file(package.joinpath("measure", "handbook_questions.jsonl")) as file,
-        tempfile.TemporaryDirectory(prefix="isoflop-demo-") as folder,
-    ):
-        say("isoflop: at equal compute, what works best?\n")
-        say("First a trial of this machine on made-up text, for the forecasts ...")
-        speed = measure_speed()
-        save_speed(speed, cache_folder())
-        index = Index.open(handbook, into=folder, encoder="minilm")
-        shown = _Demo(index, handbook, questions(file), speed, say)
-        report = {
-            "indexing": shown.indexing(),
-            "ways": shown.ways(),
-            "unanswerable": shown.unanswerable(),
-            "answer": shown.answer(),
+    say: Callable[[str], None] = _quiet if as_json else click.echo
+    say("isoflop: at equal compute, what works best?\n")
+    say("First a trial of this machine on made-up text, for the forecasts ...")
+    save_speed(measure_speed(), cache_folder())
+    models = default_models()
+    with tempfile.TemporaryDirectory(prefix="isoflop-demo-") as name:
+        folder = Path(name)
+        shown = {
+            "handbook": _handbook(folder / "handbook", models, questions, say),
+            "world": _world(folder / "world", models, questions, say),
+            "answer": _answer(folder / "handbook" / "index", say, as_json=as_json),
         }
-        index.close()
     seconds = time.perf_counter() - began
     if as_json:
-        print_json({**report, "recommended": shown.recommended, "seconds": seconds})
+        print_json({**shown, "seconds": seconds})
         return
     say(f"\nAll of this took {seconds:.0f} s. Next, on your own files:\n")
-    say('  isoflop ask "YOUR QUESTION" FOLDER    quotes that answer, or a plain no')
-    say('  isoflop search "WORDS" --in FOLDER    ranked passages')
-    say("  isoflop plan retrieval FOLDER         what it will cost, before it is spent")
+    say('  isoflop ask "YOUR QUESTION" FOLDER         quotes that answer, or a plain no')
+    say("  isoflop compare FOLDER QUESTIONS.jsonl     this comparison, on your questions")
+    say("  isoflop compare FOLDER --make 100          or on questions made from the documents")
 
 
-@dataclass
-class _Demo:
-    """The parts of the demo, in the order they are shown."""
+def _handbook(folder: Path, models: tuple[str, ...], most: int, say: Callable[[str], None]) -> Any:
+    """The bundled pages, with questions whose answers are known."""
+    from isoflop.measure.comparison.questions import read
 
-    index: Index
-    handbook: Path
-    asked: list[Question]
-    speed: Speed
-    say: Callable[[str], None]
-    recommended: str = ""
+    package = resources.files("isoflop")
+    with (
+        resources.as_file(package.joinpath("handbook")) as pages,
+        resources.as_file(package.joinpath("measure", "handbook_questions.jsonl")) as file,
+    ):
+        say("\nA handbook of 20 pages, and questions about it:\n")
+        index = Index.open(pages, into=folder / "index", encoder="minilm")
+        asked = read(file).questions
+        return _compared(index, asked, models, HANDBOOK_METHODS, folder, most, say)
 
-    @property
-    def corpus(self) -> Corpus:
-        pages = self.handbook.glob("*.md")
-        return Corpus(sum(len(page.read_text(encoding="utf-8")) for page in pages))
 
-    def indexing(self) -> dict[str, object]:
-        """Index the handbook; forecast beside measured."""
-        machine, shape = catalog.this_machine(), catalog.architecture("minilm")
-        forecast = indexing_forecast(machine, self.speed, shape, self.corpus)
-        bar = Bar()
-        update = self.index.update(progress=bar)
-        bar.close()
-        self.say(f"\nIndexed {update.added} pages of a handbook: {update.passages} passages.\n")
-        rows = [_cells("forecast", forecast), _cells("measured", update.bill)]
-        self.say(table(("paid once", "time", "FLOP", "energy", "CO2e"), rows))
-        return {"forecast": forecast.as_dict(), "measured": update.bill.as_dict()}
+def _world(folder: Path, models: tuple[str, ...], most: int, say: Callable[[str], None]) -> Any:
+    """Invented people, towns and firms: nothing that a model could have read before."""
+    from isoflop.questions import Question
+    from isoflop.worlds import World
 
-    def ways(self) -> list[dict[str, object]]:
-        """Ask every answerable question by each way of ranking, and compare."""
-        answerable = [question for question in self.asked if question.answers]
-        machine, shape = catalog.this_machine(), catalog.architecture("minilm")
-        corpus = Corpus(self.corpus.characters, self.index.counts()["passages"])
-        bar, ways, rows = Bar(), [], []
-        for done, way in enumerate(WAYS, start=1):
-            forecast = question_forecast(machine, self.speed, shape, corpus, way)
-            ways.append((measure(self.index, answerable, way), forecast))
-            bar("asking", done, len(WAYS))
-            rows.append(_row(*ways[-1]))
-        bar.close()
-        self.say(
-            f"\nAsked {len(answerable)} questions with known answers by each way of ranking."
-            "\nRight: an accepted answer stands in the first passage (95 % interval)."
-            "\nFigures are per question, measured and (forecast).\n"
-        )
-        self.say(table(("way", "right", "interval", "time", "FLOP", "energy"), rows))
-        self._recommend([way for way, _ in ways])
-        return [_way_json(way, forecast) for way, forecast in ways]
+    world = World(1, people=PEOPLE, split="test")
+    for document in world.documents():
+        path = folder / "documents" / document.id
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(document.text, encoding="utf-8")
+    say(f"\nA world invented for this: {len(world)} people, towns and firms.\n")
+    index = Index.open(folder / "documents", into=folder / "index", encoder="minilm")
+    asked = list(world.questions(most + TUNING, kinds=("fact", "fact", "unanswerable")))
+    learned = [
+        Question(f"learned-{n}", text, answers=(fact.value,))
+        for n, (fact, text) in enumerate(world.asked())
+    ]
+    return _compared(index, asked, models, WORLD_METHODS, folder, most, say, learned=learned)
 
-    def _recommend(self, ways: list[Measured]) -> None:
-        cheapest = cheapest_not_worse(ways)
-        best = max(ways, key=lambda way: way.accuracy)
-        self.recommended = cheapest.way
-        if cheapest is best:
-            self.say(f"\nBest, and nothing cheaper is as good: {best.way}.")
-            return
-        self.say(
-            f"\nBest: {best.way}. Cheapest that is not significantly worse: {cheapest.way}."
-            f"\n({len(best.right)} questions cannot show a small difference;"
-            f" {best.way} remains the better guess.)"
-        )
 
-    def unanswerable(self) -> dict[str, object]:
-        """How often it abstains when it should, and answers when it should."""
-        counts = {"abstained": 0, "unanswerable": 0, "answered": 0, "answerable": 0, "right": 0}
-        answerable = [question for question in self.asked if question.answers]
-        for question in [*answerable[::STRIDE], *(q for q in self.asked if not q.answers)]:
-            answer = ask(question.text, self.index, model="extractive")
-            if question.answers:
-                counts["answerable"] += 1
-                counts["answered"] += not answer.abstained
-                counts["right"] += contains([c.quote for c in answer.citations], question.answers)
-            else:
-                counts["unanswerable"] += 1
-                counts["abstained"] += answer.abstained
-        self.say(
-            "\nWithout a language model, `ask` quotes the sentences that answer: it answered "
-            f"{counts['answered']} of {counts['answerable']},\n{counts['right']} of them with an "
-            f"accepted answer in a quote, and said that there is no answer for\n"
-            f"{counts['abstained']} of {counts['unanswerable']} that the handbook does not answer."
-        )
-        return {**counts}
+def _compared(
+    index: Index,
+    asked: "list[Any] | tuple[Any, ...]",
+    models: tuple[str, ...],
+    methods: tuple[str, ...],
+    folder: Path,
+    most: int,
+    say: Callable[[str], None],
+    *,
+    learned: "list[Question] | tuple[()]" = (),
+) -> dict[str, Any]:
+    bar = Bar()
+    update = index.update(progress=bar)
 
-    def answer(self) -> dict[str, object]:
-        """One question, answered with citations."""
-        self.say(f'\n$ isoflop ask "{EXAMPLE}"\n')
-        answer = ask(EXAMPLE, self.index, model="extractive")
-        if self.say is click.echo:
-            show(answer)
-        self.say(f"\nbill: {bill_line(answer.bill)}")
-        return {"question": EXAMPLE, **answer_json(answer)}
+    def begin(plan: Any, found: Mapping[str, Any]) -> None:
+        say(forecast_table(plan, found) + "\n")
+
+    report: Report = compare(
+        index, asked, models=models, methods=methods, folder=folder / "run", most=most,
+        tuning=TUNING, options={"k": 3}, learned=learned, indexing=update.bill, begin=begin,
+        progress=bar, tell=say,
+    )  # fmt: skip
+    bar.close()
+    index.close()
+    say("\n" + result_table(report))
+    say("\n".join(line for line in lines_below(report) if not line.startswith("Not tested")))
+    return report.values
+
+
+def _answer(index: Path, say: Callable[[str], None], *, as_json: bool) -> dict[str, object]:
+    """One question, answered with citations."""
+    say(f'\n$ isoflop ask "{EXAMPLE}"\n')
+    answer = ask(EXAMPLE, Index.open(index), model="extractive")
+    if not as_json:
+        show(answer)
+    say(f"\nbill: {bill_line(answer.bill)}")
+    return {"question": EXAMPLE, **answer_json(answer)}
 
 
 def _quiet(text: str) -> None:
     pass
-
-
-def _cells(name: str, bill: Bill) -> tuple[str, ...]:
-    return (
-        name,
-        amount(bill.seconds, "s"),
-        amount(bill.flops, "FLOP"),
-        amount(bill.joules, "J"),
-        amount(bill.grams_co2e, "g"),
-    )
-
-
-def _row(way: Measured, forecast: Bill) -> tuple[str, ...]:
-    low, high = way.interval
-    bill = way.bill_per_question
-    return (
-        way.way,
-        f"{way.accuracy:.1%}",
-        f"{low:.0%} to {high:.0%}",
-        f"{amount(bill.seconds, 's')} ({amount(forecast.seconds, 's')})",
-        f"{amount(bill.flops, 'FLOP')} ({amount(forecast.flops, 'FLOP')})",
-        f"{amount(bill.joules, 'J')} ({amount(forecast.joules, 'J')})",
-    )
-
-
-def _way_json(way: Measured, forecast: Bill) -> dict[str, object]:
-    return {
-        "way": way.way,
-        "questions": len(way.right),
-        "accuracy": way.accuracy,
-        "interval": way.interval,
-        "measured": way.bill_per_question.as_dict(),
-        "forecast": forecast.as_dict(),
-    }
