@@ -146,7 +146,7 @@ def test_no_questions_no_documents_and_unknown_names_are_refused(
         (("compare", documents), "--make 100"),
         (("compare", documents, questions, "--model", "extracted"), "Did you mean extractive?"),
         (("compare", documents, questions, "--model", "extractive", "--methods", "retreival"),
-         "Did you mean retrieval?"),
+         "Did you mean retrieval or"),
         (("compare", documents, questions, "--model", "extractive", "--budget", "2 apples"),
          "is no budget"),
         (("compare", documents, questions, "--model", "extractive", "--methods", "closed-book"),
