@@ -25,6 +25,7 @@ def test_the_wheel_holds_data_and_licence_and_no_tests(wheel: Path) -> None:
         "isoflop/py.typed",
         "isoflop/catalog/accelerators.toml",
         "isoflop/handbook/scaling-laws.md",
+        "isoflop/measure/comparison/page.css",
         "isoflop/measure/handbook_questions.jsonl",
     ):
         assert name in names

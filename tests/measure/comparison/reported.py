@@ -7,6 +7,7 @@ from isoflop.measure.comparison import report as reporting
 from isoflop.measure.comparison.questions import QuestionSet
 from isoflop.measure.comparison.report import Report
 from isoflop.measure.comparison.running import Plan
+from isoflop.measure.comparison.scoring import Rule
 from isoflop.measure.comparison.ways import Left, Way
 from isoflop.questions import Question
 from tests.measure.comparison.scripted import Scripted, carried, numbered, run_in
@@ -35,6 +36,7 @@ def reported(
     made: bool = False,
     left: Sequence[Left] = (),
     race: bool = False,
+    wrong: float = 0.0,
 ) -> Report:
     """The report of a run, written into its folder.
 
@@ -46,6 +48,7 @@ def reported(
         made: Whether the questions were made from the documents.
         left: What does not go together.
         race: Whether beaten ways stop.
+        wrong: What a wrong answer loses.
     """
     asked = tuple(questions or numbered(40))
     ids = frozenset(q.id for q in asked) if unscored else frozenset()
@@ -55,6 +58,7 @@ def reported(
         asked,
         tuple(Way(f"{m} {model}", m, model, does) for (m, model), does in methods.items()),
         tuple(left),
+        rule=Rule(wrong=wrong),
         race=race,
     )
     with run_in(folder) as run:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ from isoflop.errors import EndpointError
 from isoflop.measure.comparison import page as pages
 from isoflop.measure.comparison.page import page
 from isoflop.measure.comparison.report import Report
-from isoflop.measure.comparison.tables import NAMES
+from isoflop.measure.comparison.tables import NAMES, of_answers
 from isoflop.questions import Question
 from tests.measure.comparison.reported import answering, reported, usual
+from tests.measure.comparison.scripted import numbered
 
 HOSTILE = "</td><script>alert('x')</script><img src=http://evil.example/a onerror=alert(1)>&amp;"
 
@@ -221,6 +224,37 @@ def test_the_first_questions_are_shown_with_what_each_way_answered(report: Repor
     assert "(4 of 5 right)" in one.find("summary").text_content()
 
 
+def test_a_citation_is_shown_with_its_quote_and_place_and_doubted_if_it_is_not_there() -> None:
+    def shown(supported: bool) -> str:
+        citation = {"document": "a.md", "start": 1200, "stop": 1234, "quote": "It did.",
+                    "supported": supported}  # fmt: skip
+        answer = {"text": "x", "abstained": False, "right": None, "citations": [citation]}
+        question = {"text": "Did it?", "answers": ["x"]}
+        way = {"method": "retrieval", "model": "m"}
+        tree = html.fromstring(of_answers(question, [(way, answer)], "contains"))
+        return str(cells(tree, "Accepted: x")[0][3])
+
+    assert shown(True) == "It did.a.md, 1,200 to 1,234"
+    assert shown(False) == "It did.a.md, 1,200 to 1,234not found there"
+
+
+def test_where_wrong_answers_lose_and_nothing_costs_anything_there_is_a_page_too(
+    tmp_path: Path,
+) -> None:
+    free = {"flops": (0.0, 0.0)}
+    asked = numbered(20)
+    methods = {
+        ("free", "m"): answering(9, 20, price=free),
+        ("idle", "m"): answering(4, 20, price=free),
+    }
+    report = reported(methods, tmp_path, questions=asked, wrong=1.0)
+    assert report.ways[1]["accuracy"]["low"] < 0
+    assert report.ways[1]["accuracy"]["low"] >= -1
+    tree = parsed(report.page())
+    assert [row[3] for row in cells(tree, "FLOPs: forecast")] == ["0 FLOP", "0 FLOP"]
+    assert "less 1 for a wrong one" in tree.text_content()
+
+
 def test_without_answers_there_are_cost_and_agreement_only(tmp_path: Path) -> None:
     methods = {("one", "m"): answering(30), ("other", "m"): answering(30, prompt=50)}
     report = reported(methods, tmp_path, unscored=True)
@@ -265,6 +299,12 @@ def test_without_the_packages_that_draw_the_page_says_which_extra(
     assert not list(tree.iter("svg", "{*}svg"))
     assert "pip install 'isoflop[plot]'" in tree.text_content()
     assert len(cells(tree, "FLOPs: forecast")) == 5
+
+
+def test_a_report_is_made_without_loading_what_draws() -> None:
+    code = "import sys, isoflop.measure.comparison.report; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"altair", "vl_convert"} & set(run.stdout.split())
 
 
 def test_a_report_that_was_read_again_gives_the_same_page(report: Report) -> None:

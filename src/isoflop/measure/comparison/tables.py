@@ -91,7 +91,8 @@ def table(
 
 def called(way: Way) -> Child:
     """A way's name: its method, and below it its model."""
-    return f"{way['method']} ", element("small", way["model"])
+    method = element("span", way["method"], class_="method")
+    return method, " ", element("small", way["model"])
 
 
 def row(name: Child, *cells: Child, text: Sequence[int] = (), advised: bool = False) -> Markup:
