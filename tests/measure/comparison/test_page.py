@@ -162,9 +162,9 @@ def test_what_was_not_tested_and_what_was_spent_are_there(report: Report) -> Non
 
 
 def test_who_was_stopped_is_told_with_the_rival_and_what_was_saved(tmp_path: Path) -> None:
-    from isoflop.measure.comparison.racing import ENOUGH
+    from isoflop.measure.comparison.racing import FIRST
 
-    count = 4 * ENOUGH
+    count = 4 * FIRST
     asked = tuple(Question(f"q{n}", f"question {n}?", (), ("yes",)) for n in range(count))
     methods = {("good", "m"): answering(count, count), ("bad", "m"): answering(0, count, prompt=50)}
     report = reported(methods, tmp_path, questions=asked, race=True)

@@ -12,6 +12,7 @@ from isoflop.bill import total
 from isoflop.errors import DamagedRun
 from isoflop.measure.comparison import result as results
 from isoflop.measure.comparison.page import drawable, page
+from isoflop.measure.comparison.racing import GUARANTEE
 from isoflop.measure.comparison.result import Result
 from isoflop.measure.comparison.running import QUESTIONS, Outcome, Plan
 from isoflop.run import Row, bill_of, read_rows, write_whole
@@ -139,10 +140,7 @@ def build(
             "on": plan.race,
             "saved": results.saved(plan, outcome),
             "stops": {name: _finite(stop) for name, stop in outcome.stops.items()},
-            "guarantee": "the chance that the best way was stopped is at most 5 %, whenever one "
-            "looks"
-            if plan.race
-            else "no way was stopped",
+            "guarantee": GUARANTEE if plan.race else "no way was stopped",
         },
         "agreement": _agreement(plan, rows, found),
         "untested": [*_untested(plan), *_failed(found)],

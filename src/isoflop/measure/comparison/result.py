@@ -10,7 +10,7 @@ import numpy as np
 
 from isoflop.bill import Bill, total
 from isoflop.measure.comparison.budget import Currency
-from isoflop.measure.comparison.racing import LEVEL, calls_saved
+from isoflop.measure.comparison.racing import LEVEL, NEAR, calls_saved
 from isoflop.measure.comparison.running import (
     FORECAST,
     REVISED,
@@ -29,7 +29,6 @@ from isoflop.run import Row, bill_of
 
 AXES = ("flops", "seconds", "joules", "dollars", "grams_co2e")
 WARM_UP = 5  # questions after which seconds are forecast again
-NEAR = 0.05  # points behind the best that a way may be and still be advised
 THROUGH = ("measured", "unfinished")
 FEWEST = 2  # questions that an interval can be made of
 
@@ -42,7 +41,7 @@ class Result:
         name: Of the way; `method` and `model` are its parts.
         method: Its method.
         model: Its model.
-        status: "measured", "stopped" (beaten), "failed", or "unfinished" (the budget ended).
+        status: "measured", "stopped" (by the race), "failed", or "unfinished" (the budget ended).
         reason: Why, where it is not measured.
         settings: Chosen by the method.
         notes: Said by its forecast.
@@ -160,6 +159,11 @@ def _status(plan: Plan, outcome: Outcome, name: str, answered: int) -> tuple[str
         return "failed", outcome.failed[name]
     if name in outcome.stops:
         stop = outcome.stops[name]
+        if stop["why"] == "settled":
+            return "stopped", (
+                f"after {stop['questions']} questions those left would hardly have made it matter: "
+                f"{stop['rival']} was ahead by {stop['difference']:+.0%}"
+            )
         return "stopped", (
             f"{stop['rival']} was better by {stop['difference']:.0%} after "
             f"{stop['questions']} questions"

@@ -14,7 +14,7 @@ from isoflop.bill import Bill, total
 from isoflop.errors import BudgetReached, IsoflopError, UsageError
 from isoflop.measure.comparison.budget import Account, Budget, Currency, figure
 from isoflop.measure.comparison.questions import QuestionSet
-from isoflop.measure.comparison.racing import Field
+from isoflop.measure.comparison.racing import Field, Stop
 from isoflop.measure.comparison.scoring import Rule, row_of
 from isoflop.measure.comparison.ways import Left, Way
 from isoflop.questions import Question
@@ -172,10 +172,8 @@ def carry_out(plan: Plan, run: Run, *, progress: Progress, tell: Tell) -> Outcom
         way.name: _cost(found[way.name], plan)
         for way in plan.ways
     }  # fmt: skip
-    field_ = Field(
-        costs, max(1, len(plan.measured)), plan.rule.bound,
-        racing=plan.race and plan.asked.scored,
-    )  # fmt: skip
+    scored = sum(q.id not in plan.asked.unscored for q in plan.measured)
+    field_ = Field(costs, max(1, scored), plan.rule.bound, racing=plan.race and scored > 0)
     try:
         for done, way in enumerate(plan.ways):
             progress("preparing", done, len(plan.ways))
@@ -233,6 +231,8 @@ class _Asking:
     among: Field
     progress: Progress
     tell: Tell
+    _sums: dict[str, tuple[float | None, int]] = field(default_factory=dict)
+    _prepared: dict[str, float | None] = field(default_factory=dict)
 
     def through(self) -> None:
         by_name = {way.name: way for way in self.plan.ways}
@@ -299,20 +299,58 @@ class _Asking:
         return {"way": way.name, **row_of(answer, question, scored=scored)}, answer.bill
 
     def _score(self, question: Question) -> None:
-        if question.id in self.plan.asked.unscored:
+        if question.id in self.plan.asked.unscored or not self.among.running:
             return
-        rows = self.account.run.rows
-        running = self.among.running
-        if not running:  # decided by an earlier question of this block
-            return
-        scores = {
-            name: self.plan.rule.score(rows[answer_key(name, question.id)]) for name in running
+        rows = {
+            name: self.account.run.rows[answer_key(name, question.id)]
+            for name in self.among.running
         }
-        for stop in self.among.update(scores):
+        for name, row in rows.items():
+            self._count(name, row)
+        scores = {name: self.plan.rule.score(row) for name, row in rows.items()}
+        for stop in self.among.update(scores, {name: self._cost(name) for name in self._sums}):
+            self.tell(_told(stop))
+        if self.among.advice:
             self.tell(
-                f"{stop.name} stops after {stop.questions} questions: {stop.rival} is better by "
-                f"{stop.difference:.0%} (e-value {stop.e_value:.0f})"
+                f"The race is over after question {self._sums[self.among.advice][1]:,}: what is "
+                f"left would hardly change that {self.among.advice} is advised."
             )
+
+    def _count(self, name: str, row: Row) -> None:
+        taken, (before, questions) = (
+            figure(bill_of(row), self.plan.axis),
+            self._sums.get(name, (0.0, 0)),
+        )
+        known = None if taken is None or before is None else before + taken
+        self._sums[name] = known, questions + 1
+
+    def _cost(self, name: str) -> float | None:
+        """Of a question, as measured so far, with its part of what was paid once."""
+        answered, questions = self._sums[name]
+        once = self._once(name)
+        if answered is None or once is None:
+            return None
+        return once / self.plan.horizon + answered / questions
+
+    def _once(self, name: str) -> float | None:
+        if name not in self._prepared:
+            before = bill_of({"bill": self.account.run.rows[FORECAST]["ways"][name]["before"]})
+            whole = before + prepared_bill(self.account.run.rows, name)
+            self._prepared[name] = figure(whole, self.plan.axis)
+        return self._prepared[name]
+
+
+def _told(stop: Stop) -> str:
+    """In a line."""
+    if stop.why == "settled":
+        return (
+            f"{stop.name} stops after {stop.questions} questions: those left would hardly make it "
+            f"matter to the advice ({stop.rival} leads it by {stop.difference:+.0%})"
+        )
+    return (
+        f"{stop.name} stops after {stop.questions} questions: {stop.rival} is better by "
+        f"{stop.difference:.0%} at no higher cost (e-value {stop.e_value:.0f})"
+    )
 
 
 def _keep_questions(plan: Plan, folder: Path) -> None:
