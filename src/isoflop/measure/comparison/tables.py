@@ -193,12 +193,13 @@ def of_race(stops: Mapping[str, Mapping[str, Any]]) -> Markup:
     rows = [
         row(
             name, stop["rival"], f"{stop['questions']:,}", f"{stop['difference']:+.1%}",
-            "beyond doubt" if stop["e_value"] is None else f"{stop['e_value']:,.0f}", text=(1,),
+            "beyond doubt" if stop["e_value"] is None else f"{stop['e_value']:,.0f}",
+            stop.get("why", "beaten"), text=(1, 5),
         )
         for name, stop in stops.items()
     ]  # fmt: skip
-    head = ("Stopped", "beaten by", "after questions", "by", "e-value")
-    return table("Ways that stopped early.", head, rows, text=(0, 1))
+    head = ("Stopped", "Rival", "After questions", "Rival ahead by", "e-value", "Why")
+    return table("Ways that stopped early.", head, rows, text=(0, 1, 5))
 
 
 def of_answers(
