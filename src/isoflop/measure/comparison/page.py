@@ -363,7 +363,8 @@ def _about(values: Row) -> Markup:
     facts: list[tuple[str, Child]] = [
         ("Date", values["date"]),
         ("Documents", f"{', '.join(values['documents'])} ({values['passages']:,} passages)"),
-        ("Questions", f"{asked['name']}: {asked['measured']:,} asked, {asked['scored']:,} scored"),
+        ("Questions", f"{asked['name']}: {asked['measured']:,} to measure on, "
+                      f"{asked['scored']:,} scored"),
         ("Models", ", ".join(values["models"])),
         ("Machine", f"{machine['count']} x {machine['name']}, {machine['watts']:g} W each; grid: "
                     f"{machine['grid']}"),
