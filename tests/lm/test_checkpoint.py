@@ -117,6 +117,20 @@ def test_transformers_reads_the_tokenizer_with_its_chat_template(tmp_path: Path)
     assert turn == [*expected, TOKENIZER.special("<|assistant|>")]
 
 
+@pytest.mark.parametrize("name", checkpoint.SHIPPED)
+def test_a_shipped_model_is_meant_unless_a_folder_of_its_name_holds_a_model(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = checkpoint.SHIPPED_FOLDER / name
+    (tmp_path / name).mkdir()
+    assert checkpoint.find(Path(name)) == shipped
+    (tmp_path / name / "config.json").write_text("{}")  # of some other program
+    assert checkpoint.find(Path(name)) == shipped
+    checkpoint.save(random_model(PLAIN), None, tmp_path / name)
+    assert checkpoint.find(Path(name)) == Path(name)
+
+
 @pytest.mark.parametrize("heads", [8, 12])
 def test_alibi_slopes_are_those_of_transformers(heads: int) -> None:
     of_mpt = build_mpt_alibi_tensor(heads, 2)  # type: ignore[no-untyped-call] # (H, 1, 2), distances -1 and 0

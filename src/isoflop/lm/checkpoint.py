@@ -93,17 +93,19 @@ def find(path: Path) -> Path:
     """The model folder meant by a path: itself, its `model`, or its newest checkpoint.
 
     A name of `SHIPPED` means the model of that name that comes with isoflop, unless a folder of
-    that name is here.
+    that name is here and holds one, its weights included.
 
     Raises:
         UsageError: If there is none.
     """
-    if str(path) in SHIPPED and not path.exists():
-        return SHIPPED_FOLDER / path
+    shipped = str(path) in SHIPPED
+    wanted = ("config.json", WEIGHTS) if shipped else ("config.json",)
     steps = sorted((path / "checkpoints").glob("[0-9]*[0-9]"))
     for folder in (path, path / "model", *reversed(steps)):
-        if (folder / "config.json").is_file():
+        if all((folder / name).is_file() for name in wanted):
             return folder
+    if shipped:
+        return SHIPPED_FOLDER / path
     raise UsageError(
         f"{path}: no model here (no config.json). Name a folder that 'isoflop train' or "
         "'isoflop finetune' wrote."
