@@ -10,12 +10,14 @@ from torch import Tensor
 
 from isoflop.errors import UsageError
 from isoflop.lm.cache import KeyValueCache
-from isoflop.lm.positions import alibi_dimensions, alibi_slopes
+from isoflop.lm.norm import RootMeanSquareNorm
+from isoflop.lm.positions import alibi_bias, alibi_dimensions, alibi_slopes
 from isoflop.lm.transformer import (
     POSITIONS,
     Configuration,
     Position,
     Transformer,
+    attend,
     causal_bias,
 )
 from isoflop.plan import flops
@@ -95,6 +97,43 @@ def test_alibi_is_a_network_without_positions_and_a_mask_of_slopes(length: int) 
     with torch.no_grad():
         assert differ(model(tokens), plain(tokens, bias=mask)) < 2e-5
         assert differ(model(tokens), plain(tokens)) > 0.1
+
+
+def test_the_norm_and_its_gradients_are_those_of_torch() -> None:
+    draw = torch.Generator().manual_seed(3)
+    x = torch.randn(2, 3, 8, generator=draw, dtype=torch.float64, requires_grad=True)
+    norm = RootMeanSquareNorm(8, eps=0.1, dtype=torch.float64)
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 1.5, generator=draw)
+    wanted = torch.nn.functional.rms_norm(x, (8,), norm.weight, 0.1)
+    assert differ(norm(x), wanted) < 1e-12
+    assert torch.autograd.gradcheck(
+        lambda x, weight: torch.func.functional_call(norm, {"weight": weight}, (x,)),
+        (x, norm.weight),
+    )
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_that_learns_is_within_rounding_of_float64(
+    dtype: torch.dtype, masked: bool
+) -> None:
+    draw = torch.Generator().manual_seed(4)
+    bias = alibi_bias(48, 4) if masked else None
+    parts = [torch.randn(2, heads, 48, 16, generator=draw) for heads in (4, 2, 2)]
+    found = []
+    for kind in (torch.float64, dtype):
+        learning = [part.to(dtype).to(kind).requires_grad_() for part in parts]
+        mask = None if bias is None else bias.to(kind)
+        q, k, v = learning
+        y = attend(q, k, v, mask, causal=not masked, scale=0.25)
+        y.sin().sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        found.append([y, *(part.grad for part in learning)])
+    for exact, rounded in zip(*found, strict=True):
+        assert exact is not None
+        assert rounded is not None
+        largest = float(exact.detach().abs().max())
+        assert differ(exact, rounded) < 16 * torch.finfo(dtype).eps * largest
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -24,6 +24,14 @@ def alibi_slopes(heads: int) -> Tensor:
     return torch.cat([slopes[1::2], slopes[::2]])[:heads]
 
 
+def alibi_bias(tokens: int, heads: int, device: torch.device | None = None) -> Tensor:
+    """Slope x (j - i) of query i and key j, -inf at later keys: (1, H, T, T), float32."""
+    places = torch.arange(tokens, dtype=torch.float32, device=device)
+    behind = places - places[:, None]  # (T, T)
+    bias = alibi_slopes(heads).to(behind)[:, None, None] * behind
+    return bias.masked_fill(behind > 0, -torch.inf)[None]
+
+
 def alibi_dimensions(
     positions: Tensor, heads: int, key_width: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
