@@ -25,7 +25,8 @@ from isoflop.lm.transformer import Configuration, Transformer
 from isoflop.plan.flops import parameters
 from isoflop.train.batches import IGNORED
 from isoflop.train.optimize import Rates
-from isoflop.train.pretrain import Recipe, Training
+from isoflop.train.pretrain import Training
+from isoflop.train.recipe import Recipe
 from isoflop.train.records import TrainingDocument, question_segments
 from isoflop.train.shards import pack
 from isoflop.worlds import World

@@ -31,8 +31,10 @@ from isoflop.lm.tokenizer import END
 from isoflop.lm.transformer import Configuration
 from isoflop.plan.flops import training_flops_per_token
 from isoflop.train.corpus import TrainingDocument
+from isoflop.train.loss import evaluate
 from isoflop.train.optimize import Rates
-from isoflop.train.pretrain import Recipe, Training, evaluate
+from isoflop.train.pretrain import Training
+from isoflop.train.recipe import Recipe
 from isoflop.train.records import Segment
 from isoflop.train.shards import Shards, pack
 from isoflop.train.trial import matmul_peak

@@ -21,7 +21,8 @@ from isoflop.lm.tokenizer import Tokenizer, train_tokenizer
 from isoflop.lm.transformer import Configuration
 from isoflop.train.corpus import read_corpus
 from isoflop.train.optimize import Rates
-from isoflop.train.pretrain import Recipe, Training
+from isoflop.train.pretrain import Training
+from isoflop.train.recipe import Recipe
 from isoflop.train.shards import Shards, pack
 
 VOCABULARY, HELD_OUT = 3072, 0.015

@@ -28,8 +28,10 @@ from isoflop.lm import checkpoint
 from isoflop.lm.tokenizer import Tokenizer, train_tokenizer
 from isoflop.lm.transformer import Configuration, Transformer
 from isoflop.train.batches import IGNORED
+from isoflop.train.loss import summed_loss
 from isoflop.train.optimize import Optimizer, Rates
-from isoflop.train.pretrain import Recipe, Training, summed_loss
+from isoflop.train.pretrain import Training
+from isoflop.train.recipe import Recipe
 from isoflop.train.records import Segment, TrainingDocument
 from isoflop.train.shards import Shards, pack
 from isoflop.worlds import reading_exam, reading_records

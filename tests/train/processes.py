@@ -12,7 +12,8 @@ from isoflop.errors import TrainingFailed
 from isoflop.lm.tokenizer import Tokenizer
 from isoflop.lm.transformer import Configuration
 from isoflop.train.distributed import SharedTraining, started, told_of_the_dead
-from isoflop.train.pretrain import Recipe, Training
+from isoflop.train.pretrain import Training
+from isoflop.train.recipe import Recipe
 from isoflop.train.shards import Shards
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,24 @@ import pytest
 import torch
 import transformers
 from click.testing import CliRunner
+from torch.utils.flop_counter import FlopCounterMode
 
 from isoflop.cli.finetune import finetune as command
-from isoflop.errors import IsoflopError, UsageError
+from isoflop.errors import IsoflopError, TrainingFailed, UsageError
 from isoflop.lm import checkpoint
 from isoflop.lm.adapted import with_adapter
 from isoflop.lm.huggingface import HuggingFaceModel
 from isoflop.lm.own import OwnModel
 from isoflop.lm.tokenizer import train_tokenizer
-from isoflop.lm.transformer import Configuration, Transformer
+from isoflop.lm.transformer import Configuration, Position, Transformer
+from isoflop.train.batches import IGNORED
 from isoflop.train.finetune import TuneWish, finetune
+from isoflop.train.learners import Beside
 from isoflop.train.ledger import Ledger
+from isoflop.train.lora import LowRank
+from isoflop.train.loss import summed_loss
 from isoflop.worlds import World
+from tests.train.limits import files_no_larger_than, memory_for
 
 QUICK = TuneWish(rank=4, epochs=12.0, context=48, batch=2, threads=1, held_out=0.2, times=8.0)
 
@@ -76,7 +83,7 @@ def test_an_adapter_learns_answers_the_base_stays_and_peft_reads_it(
     assert report["corpus"]["answers_only"]
     assert report["perplexity"] < 0.9 * report["before"]["perplexity"]
     forecast, counted = report["forecast"]["flops"], report["flops"]
-    assert math.isclose(forecast, counted, rel_tol=0.02)
+    assert math.isclose(forecast, counted, rel_tol=0.01)
     names = {line["kind"] for line in Ledger(tmp_path).read()}
     assert {"plan", "step", "checkpoint", "report"} <= names
     tokens = torch.arange(40)[None] * 5 % 290
@@ -87,6 +94,29 @@ def test_an_adapter_learns_answers_the_base_stays_and_peft_reads_it(
         assert torch.allclose(ours, theirs(input_ids=tokens).logits, atol=1e-5)
     merged = OwnModel(tmp_path / "model").logits(tokens)
     assert torch.allclose(merged, ours, atol=1e-5)
+
+
+@pytest.mark.parametrize("position", ["rope", "alibi"])
+def test_planned_flops_of_an_adapter_are_those_of_the_kernels(position: Position) -> None:
+    gated = position == "rope"
+    c = Configuration(400, 64, 3, 4, 2 if gated else 4, 160 if gated else 256, 64, position)
+    model = Transformer(c)
+    model.initialise(0)
+    learner = Beside(
+        model, OwnModel.of(model, train_tokenizer(["a"], 257)), LowRank(model, 4, 8.0, 0),
+        c.architecture, base="", context=64, some_meet_head=True,
+    )  # fmt: skip
+    tokens = torch.randint(400, (2, 64))
+    targets = tokens.where(torch.arange(64) < 16, IGNORED)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        summed_loss(model, tokens, targets).backward()  # type: ignore[no-untyped-call]
+    counts = {str(kernel): n for kernel, n in counter.get_flop_counts()["Global"].items()}
+    matrices = sum(n for kernel, n in counts.items() if "attention" not in kernel)
+    in_attention = 6 * c.layers * c.width * c.context * tokens.numel()
+    planned = learner.flops(tokens.numel(), 32)
+    assert planned is not None
+    assert matrices == pytest.approx(planned - in_attention, rel=0.01)
 
 
 @pytest.mark.parametrize("rank", [2, None])
@@ -185,6 +215,46 @@ def test_what_cannot_be_done_is_refused_with_a_reason(
     where = f"isoflop:{base}" if name == "BASE" else name
     with pytest.raises(IsoflopError, match=said):
         finetune(where, [pairs], tmp_path / "run", replace(QUICK, **changes))
+
+
+def test_a_loss_that_is_no_number_stops_a_fine_tuning_and_names_the_batch(
+    base: Path, pairs: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        TrainingFailed, match=r"step 2 is nan.* batch 1, .* Lower the learning rate"
+    ):
+        finetune(f"isoflop:{base}", [pairs], tmp_path, replace(QUICK, times=1e36))
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_a_full_disk_stops_a_fine_tuning_and_says_how_to_go_on(
+    base: Path, pairs: Path, tmp_path: Path
+) -> None:
+    def fill(_: str, step: int, steps: int) -> None:
+        if step == steps:
+            resources.enter_context(files_no_larger_than(8_000))
+
+    with ExitStack() as resources, pytest.raises(TrainingFailed, match="Free some space"):
+        finetune(f"isoflop:{base}", [pairs], tmp_path, QUICK, progress=fill)
+    assert not (tmp_path / "report.json").exists()
+    report = finetune(f"isoflop:{base}", [pairs], tmp_path, QUICK)
+    assert report["perplexity"] < report["before"]["perplexity"]
+
+
+def test_too_little_memory_for_a_fine_tuning_is_told_with_the_forecast(
+    pairs: Path, tmp_path: Path
+) -> None:
+    tokenizer = train_tokenizer(["a b"], 257)
+    model = Transformer(
+        Configuration(tokenizer.vocabulary, width=32, layers=1, heads=1, kv_heads=1,
+                      hidden=16_384, context=64)
+    )  # fmt: skip
+    model.initialise(1)
+    checkpoint.save(model, tokenizer, tmp_path / "base")
+    del model
+    wish = replace(QUICK, rank=None, context=64, batch=64)
+    with memory_for(400_000_000), pytest.raises(IsoflopError, match=r"takes about .* GB.* --lora"):
+        finetune(f"isoflop:{tmp_path / 'base'}", [pairs], tmp_path / "run", wish)
 
 
 def test_another_run_in_the_same_folder_is_refused(base: Path, pairs: Path, tmp_path: Path) -> None:

@@ -17,11 +17,14 @@ from isoflop.lm.tokenizer import Tokenizer, train_tokenizer
 from isoflop.lm.transformer import Configuration, Position, Transformer
 from isoflop.plan.flops import training_flops_per_token
 from isoflop.train.corpus import from_documents
+from isoflop.train.loss import summed_loss
 from isoflop.train.optimize import Rates
-from isoflop.train.pretrain import Recipe, Training, summed_loss
+from isoflop.train.pretrain import Training
+from isoflop.train.recipe import Recipe
 from isoflop.train.records import Segment, TrainingDocument
 from isoflop.train.shards import Shards, pack
 from isoflop.worlds import World
+from tests.train.limits import files_no_larger_than
 
 
 @pytest.fixture(autouse=True)
@@ -189,6 +192,33 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     assert again.step == 1
     damage = [line for line in again.ledger.read() if line["kind"] == "damaged"]
     assert damage[0]["checkpoint"] == newest.name
+
+
+def test_a_full_disk_is_named_the_last_checkpoint_stays_and_training_goes_on_from_it(
+    data: tuple[Shards, Shards, Tokenizer], tmp_path: Path
+) -> None:
+    training = _training(_recipe(), data, tmp_path)
+    training.update()
+    training.save()
+    training.update()
+    with files_no_larger_than(20_000), pytest.raises(TrainingFailed) as raised:
+        training.save()
+    said = str(raised.value)
+    assert f"{tmp_path}/checkpoints/00000002 could not be written" in said
+    assert f"The last good checkpoint is {tmp_path}/checkpoints/00000001. Free some space" in said
+    assert [f.name for f in (tmp_path / "checkpoints").iterdir()] == ["00000001"]
+    again = _training(_recipe(), data, tmp_path)
+    assert again.step == 1
+    again.run()
+    assert again.step == 8
+
+
+def test_a_ledger_that_a_full_disk_does_not_take_is_named(
+    data: tuple[Shards, Shards, Tokenizer], tmp_path: Path
+) -> None:
+    training = _training(_recipe(), data, tmp_path)
+    with files_no_larger_than(100), pytest.raises(TrainingFailed, match=r"ledger.jsonl could not"):
+        training.run()
 
 
 def test_only_the_last_checkpoints_are_kept_and_none_is_half_written(

@@ -14,7 +14,8 @@ from isoflop.lm.own import OwnModel
 from isoflop.lm.transformer import POSITIONS
 from isoflop.train import design
 from isoflop.train.ledger import Ledger
-from isoflop.train.scratch import Wish, memory_bytes, train
+from isoflop.train.memory import memory_bytes
+from isoflop.train.scratch import Wish, train
 from isoflop.worlds import World
 
 SMALL = ("--params", "150k", "--context", "64", "--batch", "8", "--threads", "1", "--seed", "3")
@@ -105,7 +106,7 @@ def test_a_forecast_of_memory_is_refused_when_it_is_more_than_there_is(
 
 
 def test_memory_grows_with_the_model_and_the_pass() -> None:
-    from isoflop.train.pretrain import Recipe
+    from isoflop.train.recipe import Recipe
 
     def bytes_of(parameters: float, micro_batch: int) -> float:
         c = design.configuration(parameters, position="rope", vocabulary=1024, context=256)

@@ -29,8 +29,10 @@ from isoflop.errors import TrainingFailed, UsageError
 from isoflop.lm.transformer import Transformer
 from isoflop.train.batches import Batches
 from isoflop.train.ledger import Ledger
+from isoflop.train.loss import HeldOut
 from isoflop.train.optimize import Optimizer
-from isoflop.train.pretrain import HeldOut, Progress, Recipe, Training
+from isoflop.train.pretrain import Progress, Training
+from isoflop.train.recipe import Recipe
 
 PATIENCE = timedelta(hours=2)  # the first process reads the texts while the others wait
 

@@ -10,19 +10,21 @@ from typing import Any
 import torch
 
 from isoflop.bill import Bill
-from isoflop.errors import DamagedCheckpoint, IsoflopError, UsageError
+from isoflop.errors import DamagedCheckpoint, UsageError
 from isoflop.lm import checkpoint
 from isoflop.lm.adapters import merge
 from isoflop.train.batches import IGNORED, Batches
 from isoflop.train.corpus import HELD_OUT, Corpus, read_corpus
-from isoflop.train.ledger import Ledger
+from isoflop.train.ledger import Ledger, told_of_the_disk
+from isoflop.train.loss import HeldOut, evaluate, summed_loss
+from isoflop.train.memory import told_of_memory
 from isoflop.train.optimize import Optimizer, Rates
-from isoflop.train.pretrain import HeldOut, Progress, Training, evaluate, summed_loss
+from isoflop.train.pretrain import Progress, Training
+from isoflop.train.recipe import Tuning
 from isoflop.train.report import PLAN, REPORT, SUMMARY, figures, forecast_bill, write
 from isoflop.train.shards import Shards, pack
 from isoflop.train.subject import Subject
 from isoflop.train.trial import Dtype, Way, computing_with, fastest, matmul_peak
-from isoflop.train.tuning import Tuning
 
 EPOCHS = 3.0
 PASS_TOKENS = 4096  # of one forward pass
@@ -149,14 +151,11 @@ def finetune(
     training = Training(tuning, shards, held_out, None, folder, learner=learner)
     if training.step:
         tell(f"Going on at step {training.step:,} of {tuning.steps:,}.")
-    try:
+    with told_of_memory(lambda: subject.too_large(tuning)):
         training.run(progress)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or "allocate" in str(error):
-            raise IsoflopError(subject.too_large(tuning)) from error
-        raise
     quality = training.evaluate()
-    made = _keep(subject, training, folder, wish)
+    with told_of_the_disk(folder, training.kept()):
+        made = _keep(subject, training, folder, wish)
     report = {
         "model": made,
         "base": base,
@@ -245,12 +244,13 @@ def _decided(
     drafted = _drafted(subject, shards, wish)
     subject.refuse_memory(drafted)
     learner = subject.learner(drafted)
-    before = evaluate(
-        learner.network, held_out, learner.measure,
-        batch=drafted.micro_batch, context=drafted.context,
-    )  # fmt: skip
     batches = _batches(drafted, shards)
-    way = _tried(learner, drafted, batches, wish)
+    with told_of_memory(lambda: subject.too_large(drafted)):
+        before = evaluate(
+            learner.network, held_out, learner.measure,
+            batch=drafted.micro_batch, context=drafted.context,
+        )  # fmt: skip
+        way = _tried(learner, drafted, batches, wish)
     counted = _counted(batches)
     each = learner.flops(drafted.batch * drafted.context, counted)
     tuning = replace(drafted, steps=_steps(drafted, batches, wish, way, each))
@@ -316,7 +316,7 @@ def _batches(tuning: Tuning, shards: Shards) -> Batches:
     )
 
 
-def _counted(batches: Batches, most: int = 8) -> int:
+def _counted(batches: Batches, most: int = 64) -> int:
     """Tokens of an update that count, the mean of the first few."""
     some = [int((batches[step][1] != IGNORED).sum()) for step in range(most)]
     return max(1, round(sum(some) / len(some)))

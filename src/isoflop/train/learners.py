@@ -1,9 +1,9 @@
-"""What a fine-tuning changes: all weights of other people's models, or low-rank factors."""
+"""What a training changes: a model of ours, all of another's weights, or low-rank factors."""
 
 import json
 from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -12,12 +12,66 @@ from isoflop.architecture import Architecture
 from isoflop.errors import UsageError
 from isoflop.lm import checkpoint
 from isoflop.lm.adapters import Adapter
+from isoflop.lm.tokenizer import Tokenizer
+from isoflop.lm.transformer import Transformer
 from isoflop.plan.flops import matmul_parameters, training_flops_per_token
 from isoflop.train.batches import Measure
 from isoflop.train.lora import LowRank
-from isoflop.train.pretrain import Network
+from isoflop.train.loss import Network
 
 WEIGHTS = "weights.safetensors"
+
+
+class Learner(Protocol):
+    """What a training changes, which part of it learns, and how that part is kept."""
+
+    @property
+    def network(self) -> Network:
+        """What reads tokens."""
+
+    @property
+    def trained(self) -> nn.Module:
+        """Whose parameters are changed: the network itself, or factors beside it."""
+
+    @property
+    def measure(self) -> Measure:
+        """Its tokenizer."""
+
+    def flops(self, tokens: int, counted: int) -> float | None:
+        """FLOPs of an update by so many tokens, of which some count; None if not known."""
+
+    def write(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """Keep the trained weights, by the names of `trained`, in a folder that exists."""
+
+    def read(self, folder: Path) -> dict[str, Tensor]:
+        """The weights that `write` kept.
+
+        Raises:
+            DamagedCheckpoint: If they are damaged.
+        """
+
+
+class Whole:
+    """A model of ours that learns in all its weights; a `Learner`."""
+
+    def __init__(self, model: Transformer, tokenizer: Tokenizer, context: int) -> None:
+        self.network = self.trained = model
+        self.measure, self.context = tokenizer, context
+
+    def flops(self, tokens: int, counted: int) -> float:
+        """Only tokens that count meet the head."""
+        c = self.network.configuration
+        without_head = 6.0 * c.architecture.head_parameters
+        per_token = training_flops_per_token(c.architecture, self.context) - without_head
+        return tokens * per_token + counted * without_head
+
+    def write(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """As a model folder."""
+        checkpoint.write(self.network, self.measure, folder, weights=weights)
+
+    def read(self, folder: Path) -> dict[str, Tensor]:
+        """Of a model folder."""
+        return dict(checkpoint.load(folder).named_parameters())
 
 
 class Foreign:
@@ -158,7 +212,8 @@ class Beside:
     def flops(self, tokens: int, counted: int) -> float | None:
         """4 for a frozen entry, whose gradient nobody needs; 6 for a factor's; see `isoflop plan`.
 
-        The first layer's inputs need no gradient either, which is not taken off.
+        The inputs of the first layer need no gradient either: of our models, whose shape is known
+        for certain, the way back to them is taken off.
         """
         a = self.architecture
         if a is None:
@@ -166,6 +221,9 @@ class Beside:
         head = 4.0 * a.head_parameters
         each = training_flops_per_token(a, self.context) - 2.0 * matmul_parameters(a)
         meeting = counted if self.some_meet_head else tokens
+        if self.some_meet_head:
+            width = (a.heads + 2 * (a.kv_heads or a.heads)) * (a.head_width or a.width // a.heads)
+            each -= 2.0 * a.width * (width + 3 * self.factors.rank)
         return tokens * (each + 6.0 * self.parameters - head) + meeting * head
 
     def write(self, folder: Path, weights: dict[str, Tensor]) -> None:

@@ -2,8 +2,14 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
+
+from isoflop.errors import TrainingFailed
 
 NAME = "ledger.jsonl"
 
@@ -19,9 +25,13 @@ class Ledger:
         self.path = folder / NAME
 
     def add(self, kind: str, **values: Any) -> None:
-        """Append a line, on disk when this returns."""
+        """Append a line, on disk when this returns.
+
+        Raises:
+            TrainingFailed: If the disk does not take it.
+        """
         line = json.dumps({"kind": kind, **values}) + "\n"
-        with self.path.open("a+b") as file:
+        with told_of_the_disk(self.path), self.path.open("a+b") as file:
             if file.tell() and not _ends_a_line(file):
                 file.write(b"\n")
             file.write(line.encode())
@@ -47,3 +57,26 @@ class Ledger:
 def _ends_a_line(file: Any) -> bool:
     file.seek(-1, os.SEEK_END)
     return bool(file.read(1) == b"\n")
+
+
+@contextmanager
+def told_of_the_disk(
+    place: Path, kept: str = "What was saved before is as it was"
+) -> Iterator[None]:
+    """Say what could not be written, and how to go on, where the disk takes no more.
+
+    Args:
+        place: What is written within.
+        kept: What there is in place of it.
+
+    Raises:
+        TrainingFailed: In place of the system's or the library's error.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TrainingFailed(
+            f"{place} could not be written: {reason}. {kept}. Free some space, and give the same "
+            "command again to go on."
+        ) from error

@@ -1,4 +1,4 @@
-"""Training from scratch: the loop, its checkpoints, and what it measures on held-out text."""
+"""The loop of training, and its checkpoints."""
 
 import json
 import math
@@ -7,175 +7,28 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
-from torch.nn import functional
 
 from isoflop import meter
 from isoflop.errors import BudgetReached, DamagedCheckpoint, TrainingFailed, UsageError
 from isoflop.lm import checkpoint
 from isoflop.lm.tokenizer import Tokenizer
-from isoflop.lm.transformer import Configuration, Transformer
-from isoflop.plan.flops import training_flops_per_token
-from isoflop.train.batches import IGNORED, Batches, Measure, evaluation_windows
-from isoflop.train.ledger import Ledger
-from isoflop.train.optimize import Optimizer, Rates
+from isoflop.lm.transformer import Transformer
+from isoflop.train.batches import IGNORED, Batches
+from isoflop.train.learners import Learner, Whole
+from isoflop.train.ledger import Ledger, told_of_the_disk
+from isoflop.train.loss import HeldOut, evaluate, summed_loss
+from isoflop.train.optimize import Optimizer
+from isoflop.train.recipe import Recipe, Tuning
 from isoflop.train.shards import Shards
-from isoflop.train.tuning import Tuning
 
 KEPT = 2  # checkpoints
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that decides what a training does, apart from its data.
-
-    Attributes:
-        configuration: Of the model.
-        steps: Updates of the weights.
-        batch: Sequences of one update, over all processes.
-        micro_batch: Sequences of one pass; it divides `batch`.
-        seed: Of weights, data order and dropout.
-        dtype: Of the computation; masters are float32 always.
-        align: How rows are cut from the documents, see `Batches`.
-        rates: Of learning.
-        save_seconds: Time between checkpoints.
-        evaluate_steps: Steps between measurements on held-out text.
-        report_steps: Steps between lines of the ledger.
-    """
-
-    configuration: Configuration
-    steps: int
-    batch: int
-    micro_batch: int
-    seed: int = 0
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    align: Literal["stream", "document"] = "stream"
-    rates: Rates = field(default_factory=Rates)
-    save_seconds: float = 300.0
-    evaluate_steps: int = 250
-    report_steps: int = 10
-
-    @property
-    def context(self) -> int:
-        """Tokens of a row."""
-        return self.configuration.context
-
-    @property
-    def tokens(self) -> int:
-        """Tokens read in all, padding included."""
-        return self.steps * self.batch * self.context
-
-    @property
-    def flops(self) -> float:
-        """FLOPs of all updates, every token meeting the head; the optimizer's own left out."""
-        c = self.configuration
-        return self.tokens * training_flops_per_token(c.architecture, c.context)
-
-    @classmethod
-    def read(cls, values: dict[str, Any]) -> "Recipe":
-        """From what `asdict` made."""
-        parts = {
-            "configuration": Configuration(**values["configuration"]),
-            "rates": Rates(**values["rates"]),
-        }
-        return cls(**{**values, **parts})
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """What a model makes of held-out documents.
-
-    Attributes:
-        nats_per_token: Mean negative log-probability.
-        bits_per_byte: Of the text the scored tokens stand for.
-        tokens: Scored.
-        bytes: Scored.
-    """
-
-    nats_per_token: float
-    bits_per_byte: float
-    tokens: int
-    bytes: int
-
-    @property
-    def perplexity(self) -> float:
-        """Per token of this tokenizer."""
-        return math.exp(min(self.nats_per_token, 700.0))
-
-
-class Network(Protocol):
-    """What the loop needs of a network: ours, or another's behind a few lines."""
-
-    def states(self, inputs: Tensor, /) -> Tensor:
-        """The last states of tokens (B, T): (B, T, width)."""
-
-    def logits(self, states: Tensor, /) -> Tensor:
-        """The output head over states (..., width): (..., V), float32."""
-
-    def train(self, mode: bool = True, /) -> Any:
-        """Into training, dropout on."""
-
-    def eval(self) -> Any:
-        """Into evaluation."""
-
-
-class Learner(Protocol):
-    """What a training changes, which part of it learns, and how that part is kept."""
-
-    @property
-    def network(self) -> Network:
-        """What reads tokens."""
-
-    @property
-    def trained(self) -> nn.Module:
-        """Whose parameters are changed: the network itself, or factors beside it."""
-
-    @property
-    def measure(self) -> Measure:
-        """Its tokenizer."""
-
-    def flops(self, tokens: int, counted: int) -> float | None:
-        """FLOPs of an update by so many tokens, of which some count; None if not known."""
-
-    def write(self, folder: Path, weights: dict[str, Tensor]) -> None:
-        """Keep the trained weights, by the names of `trained`, in a folder that exists."""
-
-    def read(self, folder: Path) -> dict[str, Tensor]:
-        """The weights that `write` kept.
-
-        Raises:
-            DamagedCheckpoint: If they are damaged.
-        """
-
-
-class Whole:
-    """A model of ours that learns in all its weights; a `Learner`."""
-
-    def __init__(self, model: Transformer, tokenizer: Tokenizer, context: int) -> None:
-        self.network = self.trained = model
-        self.measure, self.context = tokenizer, context
-
-    def flops(self, tokens: int, counted: int) -> float:
-        """Only tokens that count meet the head."""
-        c = self.network.configuration
-        without_head = 6.0 * c.architecture.head_parameters
-        per_token = training_flops_per_token(c.architecture, self.context) - without_head
-        return tokens * per_token + counted * without_head
-
-    def write(self, folder: Path, weights: dict[str, Tensor]) -> None:
-        """As a model folder."""
-        checkpoint.write(self.network, self.measure, folder, weights=weights)
-
-    def read(self, folder: Path) -> dict[str, Tensor]:
-        """Of a model folder."""
-        return dict(checkpoint.load(folder).named_parameters())
 
 
 class Training:
@@ -302,22 +155,38 @@ class Training:
         )
 
     def save(self) -> Path:
-        """Write a checkpoint of this step and drop all but the last ones."""
+        """Write a checkpoint of this step and drop all but the last ones.
+
+        Raises:
+            TrainingFailed: If the disk does not take it; earlier ones stay.
+        """
         folder = self.folder / "checkpoints"
         here = folder / f"{self.step:08d}"
         fresh = folder / f"{self.step:08d}.part"
         shutil.rmtree(fresh, ignore_errors=True)
-        (fresh / "train").mkdir(parents=True)
-        self.learner.write(fresh, self.optimizer.weights())
-        tensors = {name: t.contiguous() for name, t in self.optimizer.state().items()}
-        tensors["random"] = torch.get_rng_state()
-        save_file(tensors, fresh / "train" / "optimizer.safetensors")
-        (fresh / "train" / "state.json").write_text(json.dumps(self._state(), indent=1))
-        checkpoint.replace_folder(fresh, here)
+        try:
+            with told_of_the_disk(here, self.kept()):
+                self._write(fresh)
+                checkpoint.replace_folder(fresh, here)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
         self.ledger.add("checkpoint", step=self.step, seconds=self.seconds)
         for old in sorted(folder.glob("*[0-9]"))[:-KEPT]:
             shutil.rmtree(old)
         return here
+
+    def kept(self) -> str:
+        """A clause that names the last checkpoint."""
+        good = sorted((self.folder / "checkpoints").glob("*[0-9]"))
+        return f"The last good checkpoint is {good[-1]}" if good else "There was no checkpoint yet"
+
+    def _write(self, folder: Path) -> None:
+        (folder / "train").mkdir(parents=True)
+        self.learner.write(folder, self.optimizer.weights())
+        tensors = {name: t.contiguous() for name, t in self.optimizer.state().items()}
+        tensors["random"] = torch.get_rng_state()
+        save_file(tensors, folder / "train" / "optimizer.safetensors")
+        (folder / "train" / "state.json").write_text(json.dumps(self._state(), indent=1))
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -391,12 +260,10 @@ class Training:
             self.ledger.add("evaluation", step=self.step, **asdict(measured))
 
     def _not_a_number(self, loss: float, norm: float) -> str:
-        good = sorted((self.folder / "checkpoints").glob("*[0-9]"))
-        kept = f"The last good checkpoint is {good[-1]}" if good else "There was no checkpoint yet"
         return (
             f"The loss of step {self.step + 1} is {loss}, the gradient's norm {norm}: batch "
-            f"{self.step}, epoch {self.batches.epoch(self.step)}. {kept}. Lower the learning rate "
-            "(--rate), or look at these documents."
+            f"{self.step}, epoch {self.batches.epoch(self.step)}. {self.kept()}. Lower the "
+            "learning rate (--rate), or look at these documents."
         )
 
 
@@ -407,49 +274,6 @@ def _model(recipe: Recipe, start: Transformer | None) -> Transformer:
     if start is not None:
         model.load_state_dict(start.state_dict())
     return model.to(getattr(torch, recipe.dtype))
-
-
-def summed_loss(model: Network, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Negative log-probability of the targets that count, in nats, summed."""
-    states = model.states(inputs)
-    chosen = targets.flatten() != IGNORED
-    if bool(chosen.all()):
-        logits, wanted = model.logits(states).flatten(0, 1), targets.flatten()
-    else:  # where few tokens count, only they meet the head
-        logits, wanted = model.logits(states.flatten(0, 1)[chosen]), targets.flatten()[chosen]
-    return functional.cross_entropy(logits, wanted, reduction="sum")
-
-
-@torch.inference_mode()
-def evaluate(
-    model: Network,
-    held_out: Shards,
-    tokenizer: Measure,
-    *,
-    batch: int,
-    context: int,
-    most_tokens: int | None = None,
-) -> HeldOut:
-    """Mean loss and bits per byte over windows that do not overlap.
-
-    Args:
-        model: In any state; left in evaluation.
-        held_out: Documents it has not seen.
-        tokenizer: Of both.
-        batch: Windows of one pass.
-        context: Tokens of a window.
-        most_tokens: Stop once so many were scored; None for all.
-    """
-    model.eval()
-    nats, tokens, text_bytes = 0.0, 0, 0
-    for window in evaluation_windows(held_out, tokenizer, batch=batch, context=context):
-        nats += float(summed_loss(model, window.inputs, window.targets))
-        tokens += int((window.targets != IGNORED).sum())
-        text_bytes += int(window.bytes.sum())
-        if most_tokens is not None and tokens >= most_tokens:
-            break
-    per_byte = nats / math.log(2) / text_bytes if text_bytes else math.nan
-    return HeldOut(nats / max(1, tokens), per_byte, tokens, text_bytes)
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import Any
 from isoflop import catalog
 from isoflop.bill import Bill
 from isoflop.plan.price import run_bill
-from isoflop.train.pretrain import HeldOut, Training
+from isoflop.train.loss import HeldOut
+from isoflop.train.pretrain import Training
 
 PLAN, REPORT = "plan.json", "report.json"
 # The figures that the ledger's last line has.

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,16 +19,17 @@ from isoflop.lm.transformer import Configuration, Position
 from isoflop.train import design
 from isoflop.train.corpus import HELD_OUT, Corpus, read_corpus
 from isoflop.train.distributed import Processes, SharedTraining, started
-from isoflop.train.ledger import Ledger
+from isoflop.train.ledger import Ledger, told_of_the_disk
+from isoflop.train.loss import HeldOut
+from isoflop.train.memory import refuse_memory, told_of_memory, too_large
 from isoflop.train.optimize import Rates
-from isoflop.train.pretrain import HeldOut, Progress, Recipe, Training
-from isoflop.train.report import PLAN, REPORT, SUMMARY, figures, forecast_bill, free_bytes, write
+from isoflop.train.pretrain import Progress, Training
+from isoflop.train.recipe import Recipe
+from isoflop.train.report import PLAN, REPORT, SUMMARY, figures, forecast_bill, write
 from isoflop.train.shards import Shards, pack
 from isoflop.train.trial import Dtype, Way, best_way
 
 PASS_TOKENS = 4096  # of one forward pass: enough to fill matrix products, little memory
-# Processes need so much beside what is counted here: the libraries, and freed blocks.
-RESERVED_BYTES = 0.6e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +159,13 @@ def train(
     first = processes is None or processes.rank == 0
     if training.step and first:
         tell(f"Going on at step {training.step:,} of {planned.recipe.steps:,}.")
-    try:
+    with told_of_memory(lambda: too_large(planned.recipe)):
         training.run(progress)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or "allocate" in str(error):
-            raise IsoflopError(_too_large(planned.recipe)) from error
-        raise
     quality = training.evaluate()
     weights = training.optimizer.weights()
     if first:
-        checkpoint.save(training.model, tokenizer, folder / "model", weights=weights)
+        with told_of_the_disk(folder / "model", training.kept()):
+            checkpoint.save(training.model, tokenizer, folder / "model", weights=weights)
     report = _report(planned, training, quality, _plain(wish, paths))
     training.ledger.add("report", step=training.step, **{k: report[k] for k in SUMMARY})
     if first:
@@ -238,13 +237,8 @@ def _earlier(folder: Path, wish: Wish, paths: Sequence[Path]) -> Planned:
             f"{folder} holds a run with other options or data: {_difference(values['wish'], wish)} "
             "Name another folder (--out), or give the same options to go on."
         )
-    return Planned(
-        recipe,
-        values["threads"],
-        way,
-        forecast_bill(**amounts, tokens=recipe.tokens),
-        values["corpus"],
-    )
+    forecast = forecast_bill(**amounts, tokens=recipe.tokens)
+    return Planned(recipe, values["threads"], way, forecast, values["corpus"])
 
 
 def _difference(before: dict[str, Any], wish: Wish) -> str:
@@ -296,15 +290,13 @@ def _decided(
         flops_guess = wish.flops or 6 * guess * (wish.tokens or 20 * guess)
         batch = wish.batch or design.usual_batch(flops_guess, c.context)
         micro = math.gcd(micro, batch)
-        _refuse_memory(Recipe(c, 1, batch, micro, dtype=wish.dtype or "bfloat16"))
-        way = best_way(
-            c,
-            micro,
-            passes=max(1, batch // micro),
-            dtype=wish.dtype,
-            threads=wish.threads,
-            counted=counted,
-        )
+        draft = Recipe(c, 1, batch, micro, dtype=wish.dtype or "bfloat16")
+        refuse_memory(draft)
+        with told_of_memory(partial(too_large, draft)):
+            way = best_way(
+                c, micro, passes=max(1, batch // micro), dtype=wish.dtype, threads=wish.threads,
+                counted=counted,
+            )  # fmt: skip
         if wish.parameters is not None or wish.shape or wish.tokens is not None:
             break
         flops = wish.flops or processes * way.flops_per_second * _seconds(wish)
@@ -325,7 +317,7 @@ def _decided(
     else:
         steps = _seconds(wish) * processes * way.tokens_per_second / recipe.tokens
     recipe = replace(recipe, steps=max(1, round(steps)))
-    _refuse_memory(recipe)
+    refuse_memory(recipe)
     seconds = recipe.tokens / (processes * way.tokens_per_second)
     forecast = forecast_bill(recipe.flops, seconds, recipe.tokens)
     found_documents = {
@@ -380,38 +372,6 @@ def _refuse_short(shards: Shards, context: int) -> None:
             f"The text is {shards.tokens:,} tokens, shorter than one context of {context:,}. "
             "Give more text, or a shorter --context."
         )
-
-
-def _refuse_memory(recipe: Recipe) -> None:
-    """Refuse what this machine's memory cannot hold, before it is tried."""
-    free = free_bytes()
-    if free is not None and memory_bytes(recipe) > free:
-        raise IsoflopError(_too_large(recipe))
-
-
-def memory_bytes(recipe: Recipe) -> float:
-    """Memory a training takes, in bytes: weights, masters, gradients, moments, activations."""
-    from isoflop.plan.training_memory import layer_saved
-
-    c = recipe.configuration
-    value = 4 if recipe.dtype == "float32" else 2
-    copies = 16 if recipe.dtype == "float32" else 2 * value + 16
-    tokens = recipe.micro_batch * c.context
-    layer = layer_saved(c.architecture, bytes_per_value=value, dropout=c.dropout > 0)
-    kept = c.layers * (layer.split + layer.replicated) * tokens
-    logits = tokens * c.vocabulary * (value + 8)
-    return RESERVED_BYTES + copies * design.parameters_of(c) + kept + logits
-
-
-def _too_large(recipe: Recipe) -> str:
-    free = free_bytes()
-    has = f", and {free / 1e9:.1f} GB are free" if free is not None else ""
-    c = recipe.configuration
-    return (
-        f"Training {design.parameters_of(c):,} parameters on {recipe.micro_batch} x {c.context} "
-        f"tokens at a time takes about {memory_bytes(recipe) / 1e9:.1f} GB{has}. Train a smaller "
-        "model (--params), a shorter --context, or close other programs."
-    )
 
 
 def _report(

@@ -15,18 +15,17 @@ from isoflop.errors import IsoflopError, UsageError
 from isoflop.lm import checkpoint
 from isoflop.lm.causal import CausalModel
 from isoflop.lm.open import open_model
-from isoflop.train.learners import AllWeights, Alphabet, Beside, Foreign
+from isoflop.train.learners import AllWeights, Alphabet, Beside, Foreign, Learner, Whole
 from isoflop.train.lora import LowRank
-from isoflop.train.pretrain import Learner, Network, Whole
+from isoflop.train.loss import Network
+from isoflop.train.memory import RESERVED_BYTES
+from isoflop.train.recipe import Tuning
 from isoflop.train.records import Segment, TrainingDocument
 from isoflop.train.report import free_bytes
 from isoflop.train.shards import Encoder
-from isoflop.train.tuning import Tuning
 
 SCHEMES = ("isoflop", "hf")
 USUAL_CONTEXT = 1024  # of rows, for models that hold more; longer ones are asked for
-# Processes need so much beside what is counted here: the libraries, and freed blocks.
-RESERVED_BYTES = 0.6e9
 
 
 @dataclass

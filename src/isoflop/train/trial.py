@@ -10,8 +10,8 @@ import torch
 
 from isoflop.lm.transformer import Configuration, Transformer
 from isoflop.plan.flops import training_flops_per_token
+from isoflop.train.loss import summed_loss
 from isoflop.train.optimize import Optimizer, Rates
-from isoflop.train.pretrain import summed_loss
 
 Dtype = Literal["float32", "bfloat16"]
 DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16")
