@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import transformers
 
+from benchmarks.machine import describe, save
 from isoflop.lm import checkpoint
 from isoflop.lm.generate import Request, generate
 from isoflop.lm.own import OwnModel
@@ -81,11 +82,22 @@ def _ways(ours: OwnModel, theirs: Any, batch: int) -> dict[str, tuple[Callable[[
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table and save it."""
     print(f"{'scheme':8}{'batch':>6}  {'way':20}{'tokens/CPU-s':>13}{'bar':>6}")
+    found = []
     for position, batch, way, rate in rows():
-        bar = str(BARS[batch]) if way == "isoflop" else ""
-        print(f"{position:8}{batch:>6}  {way:20}{rate:>13,.0f}{bar:>6}", flush=True)
+        bar = BARS[batch] if way == "isoflop" else None
+        print(f"{position:8}{batch:>6}  {way:20}{rate:>13,.0f}{bar or '':>6}", flush=True)
+        found.append(
+            {
+                "position": position,
+                "batch": batch,
+                "way": way,
+                "tokens_per_processor_second": rate,
+                "bar": bar,
+            }
+        )
+    save("decode", {"rows": found, "machine": describe(("torch", "transformers"))})
 
 
 if __name__ == "__main__":
