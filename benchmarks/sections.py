@@ -374,4 +374,5 @@ SECTIONS = {
     "exams": models.exams,
     "detection": models.detection,
     "training": models.training,
+    "decode": models.decode,
 }
