@@ -80,10 +80,13 @@ class FineTuning:
 
     def prepare(self, pay: Pay, progress: Progress) -> Row:
         """Tune the model, go on where that was stopped, or take what was tuned before."""
-        self._write(pay)
-        row = pay("tune", self._worst(), partial(self._tune, pay, progress))
+        worst = Bill()
+        if not (self._folder / "model").is_dir():  # else all that is left is to be told the bill
+            self._gather(pay)
+            worst = self._worst()
+        row = pay("tune", worst, partial(self._tune, pay, progress))
         self._after = self.answering(self._opened())
-        return {name: row[name] for name in ("rank", "trained", "steps", "epochs", "questions")}
+        return {name: value for name, value in row.items() if name not in ("key", "bill")}
 
     def worst(self, question: Question) -> Bill:
         """As the way of answering has it."""
@@ -169,8 +172,11 @@ class FineTuning:
             f"{steps.epochs:.3g} times, in {steps.steps} steps",
         )
 
-    def _write(self, pay: Pay) -> None:
-        """Write the records."""
+    def _gather(self, pay: Pay) -> None:
+        """Write the records of what is learned."""
+        self._write()
+
+    def _write(self) -> None:
         lines = (json.dumps(each, ensure_ascii=False) for each in self.exercises())
         self.material.folder.mkdir(parents=True, exist_ok=True)
         run.write_whole(self._records, "".join(f"{line}\n" for line in lines))
@@ -211,13 +217,16 @@ class FineTuning:
             flops=report["flops"],
             prompt_tokens=report["tokens"],
         )
+        return {"trained": report["trained_parameters"], **self._settings()}, bill
+
+    def _settings(self) -> Row:
+        """In effect, for the report."""
         return {
             "rank": self.rank,
-            "trained": report["trained_parameters"],
-            "steps": report["steps"],
+            "steps": self.steps.steps,
             "epochs": self.steps.epochs,
             "questions": len(self.learned),
-        }, bill
+        }
 
     def _earlier(self) -> float:
         """Seconds that were trained before this call, as the last checkpoint says."""
@@ -299,18 +308,21 @@ class RetrievalFineTuning(Lora):
             f"{steps.epochs:.3g} times, in {steps.steps} steps",
         )
 
-    def _write(self, pay: Pay) -> None:
+    def _gather(self, pay: Pay) -> None:
         """Search for what is learned, once, and write the records."""
-        write = super()._write
 
         def call() -> tuple[Row, Bill]:
             self._searched.clear()
-            write(pay)
+            self._write()
             return {"questions": len(self.learned)}, total(self._searched)
 
         pay("search", self._searching() * 5, call)
         if not self._records.exists():
             call()
+
+    def _settings(self) -> Row:
+        search = self._search
+        return {**super()._settings(), "k": search.k, "width": search.width, "by": search.by}
 
 
 def _refuse(answerer: Answerer, material: Material) -> None:
@@ -326,5 +338,10 @@ def _refuse(answerer: Answerer, material: Material) -> None:
         raise CannotUse("needs the model in this process; the weights of a served one are not here")
     if scheme not in ("isoflop", "hf"):
         raise CannotUse(f"tunes isoflop: and hf: models, not {scheme}:")
+    if scheme == "hf" and getattr(answerer.model.tokenizer, "chat_template", None):
+        raise CannotUse(
+            "the marks of its chat template cannot be written as records of training; tune it with "
+            "the tools it comes with, and name the result"
+        )
     if not material.passages:
         raise CannotUse("the documents hold no passages")

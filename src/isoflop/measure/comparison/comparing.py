@@ -109,7 +109,7 @@ def carried_out(
 
     ways, left = ways_of(
         index, wish.models, wish.methods, folder=into, tuning=tuning, learned=learned,
-        score=score, options=wish.options, indexing=indexing or _indexing(index),
+        measured=measured, score=score, options=wish.options, indexing=indexing or _indexing(index),
         base_url=wish.base_url, at_once=wish.at_once,
     )  # fmt: skip
     if not ways:

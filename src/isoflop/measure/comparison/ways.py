@@ -54,6 +54,7 @@ def ways_of(
     folder: Path,
     tuning: Sequence[Question] = (),
     learned: Sequence[Question] = (),
+    measured: Sequence[Question] = (),
     score: Callable[[Question, Answer], float],
     options: Mapping[str, Any] | None = None,
     indexing: Bill | None = None,
@@ -70,6 +71,7 @@ def ways_of(
         tuning: Questions to choose settings by.
         learned: Questions with answers that fine-tuning learns beside the documents; where there
             are none, they are made from the documents.
+        measured: Questions that must not be learned.
         score: How right an answer is.
         options: What the user set for methods.
         indexing: What making the index took.
@@ -92,7 +94,7 @@ def ways_of(
             material = Material(
                 index=index, passages=passages, folder=folder / "prepared" / _plain(name),
                 indexing=indexing, tuning=tuple(tuning), score=score,
-                made=_maker(passages, learned), options=options or {},
+                made=_maker(passages, learned, measured), options=options or {},
             )  # fmt: skip
             try:
                 does = made(answerer, material)
@@ -114,14 +116,17 @@ def _ready(answerer: Answerer) -> Answerer:
 
 
 def _maker(
-    passages: Sequence[Passage], learned: Sequence[Question]
+    passages: Sequence[Passage], learned: Sequence[Question], measured: Sequence[Question]
 ) -> Callable[[int], Sequence[Question]]:
-    """What fine-tuning learns: the questions given, or as many as can be made."""
+    """What fine-tuning learns: the questions given, or as many as can be made.
+
+    None of them is word for word one that is measured: to have it learned by heart shows nothing.
+    """
+    kept_apart = {question.text for question in measured}
 
     def made(count: int) -> Sequence[Question]:
-        if learned:
-            return tuple(learned)[:count]
-        return asking.make(passages, count, seed=1).questions
+        found = tuple(learned) or asking.make(passages, count, seed=1).questions
+        return tuple(q for q in found if q.text not in kept_apart)[:count]
 
     return made
 

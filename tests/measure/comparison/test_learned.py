@@ -1,0 +1,32 @@
+"""What tuning may learn: never, word for word, what is measured."""
+
+from pathlib import Path
+
+from isoflop.measure.comparison import questions as asking
+from isoflop.measure.comparison.ways import ways_of
+from isoflop.questions import Question
+from isoflop.search.index import Index
+
+
+def learned(
+    index: Index, folder: Path, given: list[Question], measured: list[Question]
+) -> list[str]:
+    ways, _ = ways_of(
+        index, ["extractive"], ["retrieval"], folder=folder, learned=given, measured=measured,
+        score=lambda question, answer: 0.0,
+    )  # fmt: skip
+    made = ways[0].does.material.made(100)  # type: ignore[attr-defined]  # every method has it
+    return [question.text for question in made]
+
+
+def test_a_question_that_is_measured_is_not_learned(documents: Path, tmp_path: Path) -> None:
+    index = Index.open(documents)
+    index.update()
+    given = [Question(str(n), f"Question {n}?", (), ("yes",)) for n in range(4)]
+    other_id = Question("m", "Question 2?", (), ("yes",))
+    assert learned(index, tmp_path, given, [other_id]) == [
+        "Question 0?", "Question 1?", "Question 3?",
+    ]  # fmt: skip
+    made = asking.make(tuple(index.passages()), 100, seed=1).questions
+    kept = learned(index, tmp_path, [], list(made[:1]))
+    assert kept == [question.text for question in made[1:]]
