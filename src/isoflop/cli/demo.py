@@ -121,8 +121,8 @@ def _compared(
 
     report: Report = compare(
         index, asked, models=models, methods=methods, folder=folder / "run", most=most,
-        tuning=TUNING, options={"k": 3}, learned=learned, indexing=update.bill, begin=begin,
-        progress=bar, tell=say,
+        tuning=TUNING, options={"k": 3, "epochs": 10.0}, learned=learned, indexing=update.bill,
+        begin=begin, progress=bar, tell=say,
     )  # fmt: skip
     bar.close()
     index.close()

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from isoflop.train.finetune import TuneWish
 
 RANK = 8
+# All weights of a model of our own, on a world of 122 facts: of 27 questions 11 were right after
+# 400 steps at the usual rates, 24 at five times and 22 after 190 steps at four times those.
+BY_HEART = 4.0
 MOST_LEARNED = 10_000  # questions
 USUAL_CONTEXT = 1024  # tokens of a row, for models that hold more
 # So many times the forecast is set aside of time; more is asked for when it has passed.
@@ -195,9 +198,15 @@ class FineTuning:
         steps = self.steps
         return TuneWish(
             rank=self.rank, tokens=steps.tokens, context=steps.context, batch=steps.batch,
-            held_out=0.0, times=float(self.material.options.get("times") or 1.0),
+            held_out=0.0, times=float(self.material.options.get("times") or self._times),
             merge=self.rank is not None,
         )  # fmt: skip
+
+    @property
+    def _times(self) -> float:
+        """Learning rates, as a multiple of the usual: higher where facts are learned by heart."""
+        own = self.answerer.name.startswith("isoflop:")
+        return BY_HEART if own and self.rank is None else 1.0
 
     def _tune(self, pay: Pay, progress: Progress) -> tuple[Row, Bill]:
         """Train, within the time that is set aside or can be."""
