@@ -16,15 +16,15 @@ from isoflop.lm.adapters import merge
 from isoflop.train.batches import IGNORED, Batches
 from isoflop.train.corpus import HELD_OUT, Corpus, read_corpus
 from isoflop.train.ledger import Ledger, told_of_the_disk
-from isoflop.train.loss import HeldOut, evaluate, summed_loss
+from isoflop.train.loss import HeldOut, evaluate
 from isoflop.train.memory import told_of_memory
-from isoflop.train.optimize import Optimizer, Rates
+from isoflop.train.optimize import Rates
 from isoflop.train.pretrain import Progress, Training
 from isoflop.train.recipe import Tuning
-from isoflop.train.report import PLAN, REPORT, SUMMARY, figures, forecast_bill, write
+from isoflop.train.report import PLAN, REPORT, SUMMARY, figures, finished, forecast_bill, write
 from isoflop.train.shards import Shards, pack
 from isoflop.train.subject import Subject
-from isoflop.train.trial import Dtype, Way, computing_with, fastest, matmul_peak
+from isoflop.train.trial import Dtype, Way, computing_with, matmul_peak, pass_seconds
 
 EPOCHS = 3.0
 PASS_TOKENS = 4096  # of one forward pass
@@ -135,11 +135,9 @@ def finetune(
         KeyboardInterrupt: After saving.
     """
     asked = _plain(base, wish, paths)
-    if (folder / REPORT).is_file():
-        done: dict[str, Any] = json.loads((folder / REPORT).read_text())
-        if done["wish"] == asked:
-            tell(f"{folder} is done already; this is its report.")
-            return done
+    if done := finished(folder, asked):
+        tell(f"{folder} is done already; this is its report.")
+        return done
     tell(f"Loading {base} ...")
     subject = Subject.open(base, wish.dtype)
     found = _earlier(folder, asked) if (folder / PLAN).is_file() else None
@@ -156,13 +154,22 @@ def finetune(
     quality = training.evaluate()
     with told_of_the_disk(folder, training.kept()):
         made = _keep(subject, training, folder, wish)
-    report = {
-        "model": made,
-        "base": base,
+    report = {"model": made, "base": base, **_report(subject, training, decided, quality, wish)}
+    report["wish"] = asked
+    training.ledger.add("report", step=training.step, **{k: report[k] for k in SUMMARY})
+    write(folder / REPORT, report)
+    return report
+
+
+def _report(
+    subject: Subject, training: Training, decided: Decided, quality: HeldOut, wish: TuneWish
+) -> dict[str, Any]:
+    """What it was worth and took."""
+    return {
         "method": "lora" if wish.rank else "full",
         "rank": wish.rank,
         "parameters": subject.parameters,
-        "trained_parameters": sum(each.numel() for each in learner.trained.parameters()),
+        "trained_parameters": sum(p.numel() for p in training.learner.trained.parameters()),
         "before": {**asdict(decided.before), "perplexity": decided.before.perplexity},
         "measured_on": "held out" if wish.held_out else "training",
         **figures(
@@ -170,11 +177,7 @@ def finetune(
             peak=decided.way.matmul_flops_per_second, threads=decided.way.threads,
         ),
         "corpus": decided.corpus,
-        "wish": asked,
     }  # fmt: skip
-    training.ledger.add("report", step=training.step, **{k: report[k] for k in SUMMARY})
-    write(folder / REPORT, report)
-    return report
 
 
 def _keep(subject: Subject, training: Training, folder: Path, wish: TuneWish) -> str:
@@ -331,20 +334,10 @@ def _tried(learner: Any, tuning: Tuning, batches: Batches, wish: TuneWish) -> Wa
     ways = []
     for number in numbers:
         with computing_with(number), torch.random.fork_rng():
-            optimizer = Optimizer(learner.trained, tuning.rates)
-
-            def a_pass(optimizer: Optimizer = optimizer) -> None:
-                loss = summed_loss(learner.network, inputs, targets) / inputs.numel()
-                loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-                optimizer.collect()
-
-            def an_update(optimizer: Optimizer = optimizer) -> None:
-                optimizer.step(0.0)
-
-            a_pass()
-            an_update()
-            seconds = 0.75 / len(numbers)
-            taken = fastest(a_pass, seconds) + fastest(an_update, seconds / 3) / passes
+            taken = pass_seconds(
+                learner.network, learner.trained, tuning.rates, inputs, targets, passes,
+                1 / len(numbers),
+            )  # fmt: skip
         rate = inputs.numel() / taken
         each = learner.flops(inputs.numel(), int((targets != IGNORED).sum())) or math.nan
         peak = matmul_peak(tuning.dtype, number)

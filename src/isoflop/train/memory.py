@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from isoflop.errors import IsoflopError
+from isoflop.lm.transformer import SHORT
 from isoflop.train import design
 from isoflop.train.recipe import Recipe
 from isoflop.train.report import free_bytes
@@ -22,6 +23,8 @@ def memory_bytes(recipe: Recipe) -> float:
     tokens = recipe.micro_batch * c.context
     layer = layer_saved(c.architecture, bytes_per_value=value, dropout=c.dropout > 0)
     kept = c.layers * (layer.split + layer.replicated) * tokens
+    if recipe.dtype == "bfloat16" and c.context <= SHORT:  # the scores of attention, see `attend`
+        kept += c.layers * c.heads * c.context * tokens * value
     logits = tokens * c.vocabulary * (value + 8)
     return RESERVED_BYTES + copies * design.parameters_of(c) + kept + logits
 

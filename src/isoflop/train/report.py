@@ -73,6 +73,13 @@ def forecast_bill(flops: float | None, seconds: float, tokens: float) -> Bill:
     )
 
 
+def finished(folder: Path, wish: dict[str, Any]) -> dict[str, Any] | None:
+    """The report of a run that is done, if it was asked for in the same way; None if not."""
+    file = folder / REPORT
+    report: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return report if report.get("wish") == wish else None
+
+
 def write(path: Path, values: dict[str, Any]) -> None:
     """A file of JSON, whole or not at all."""
     fresh = path.with_suffix(".part")

@@ -25,7 +25,7 @@ from isoflop.train.memory import refuse_memory, told_of_memory, too_large
 from isoflop.train.optimize import Rates
 from isoflop.train.pretrain import Progress, Training
 from isoflop.train.recipe import Recipe
-from isoflop.train.report import PLAN, REPORT, SUMMARY, figures, forecast_bill, write
+from isoflop.train.report import PLAN, REPORT, SUMMARY, figures, finished, forecast_bill, write
 from isoflop.train.shards import Shards, pack
 from isoflop.train.trial import Dtype, Way, best_way
 
@@ -134,11 +134,9 @@ def train(
         TrainingFailed: If the loss is not a number.
         KeyboardInterrupt: After saving.
     """
-    if (folder / REPORT).is_file():
-        done: dict[str, Any] = json.loads((folder / REPORT).read_text())
-        if done["wish"] == _plain(wish, paths):
-            tell(f"{folder} is trained already; this is its report.")
-            return done
+    if done := finished(folder, _plain(wish, paths)):
+        tell(f"{folder} is trained already; this is its report.")
+        return done
     processes = started()
     if processes is None or processes.rank == 0:
         planned = _planned(paths, folder, wish, tell, processes)
@@ -148,9 +146,8 @@ def train(
             planned = _earlier(folder, wish, paths)
     torch.set_num_threads(planned.threads)
     tokenizer = Tokenizer.load(folder / "tokenizer")
-    held_out = Shards.load(folder / "data" / "held-out", verify=False)
     shards = Shards.load(folder / "data" / "train")
-    data = (shards, held_out, tokenizer, folder)
+    data = (shards, Shards.load(folder / "data" / "held-out", verify=False), tokenizer, folder)
     training = (
         Training(planned.recipe, *data)
         if processes is None

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor, nn
 
 from isoflop.lm.transformer import Configuration, Transformer
 from isoflop.plan.flops import training_flops_per_token
-from isoflop.train.loss import summed_loss
+from isoflop.train.batches import IGNORED
+from isoflop.train.loss import Network, summed_loss
 from isoflop.train.optimize import Optimizer, Rates
 
 Dtype = Literal["float32", "bfloat16"]
@@ -100,23 +102,46 @@ def _tried(
         model = Transformer(c)
         model.initialise(0)
         model.to(getattr(torch, dtype))
-        optimizer = Optimizer(model, Rates())
         tokens = torch.randint(c.vocabulary, (micro_batch, c.context))
-        targets = tokens.where(torch.rand(tokens.shape) < counted, -100)
-
-        def a_pass() -> None:
-            (summed_loss(model, tokens, targets) / tokens.numel()).backward()  # type: ignore[no-untyped-call]
-            optimizer.collect()
-
-        def an_update() -> None:
-            optimizer.step(0.0)
-
-        a_pass()
-        an_update()
-        taken = fastest(a_pass, 0.75 * seconds) + fastest(an_update, 0.25 * seconds) / passes
+        targets = tokens.where(torch.rand(tokens.shape) < counted, IGNORED)
+        taken = pass_seconds(model, model, Rates(), tokens, targets, passes, seconds)
     rate = micro_batch * c.context / taken
     flops = rate * training_flops_per_token(c.architecture, c.context)
     return Way(dtype, threads, rate, flops, matmul_peak(dtype, threads))
+
+
+def pass_seconds(
+    network: Network,
+    trained: nn.Module,
+    rates: Rates,
+    inputs: Tensor,
+    targets: Tensor,
+    passes: int,
+    seconds: float,
+) -> float:
+    """Wall time of one pass and its share of an update, by trying; no weight is changed.
+
+    Args:
+        network: In training.
+        trained: What of it learns, or factors beside it.
+        rates: Of learning; the trial learns at a rate of 0.
+        inputs: Tokens of a pass.
+        targets: Of it.
+        passes: In an update.
+        seconds: To try for, about.
+    """
+    optimizer = Optimizer(trained, rates)
+
+    def a_pass() -> None:
+        (summed_loss(network, inputs, targets) / inputs.numel()).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        optimizer.collect()
+
+    def an_update() -> None:
+        optimizer.step(0.0)
+
+    a_pass()
+    an_update()
+    return fastest(a_pass, 0.75 * seconds) + fastest(an_update, 0.25 * seconds) / passes
 
 
 def fastest(work: Callable[[], object], seconds: float) -> float:
