@@ -5,7 +5,8 @@ user names them: first the way that finds accepted answers most often, which tak
 then number and width by the answers themselves.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from statistics import fmean
@@ -51,9 +52,9 @@ class Retrieval:
     def forecast(self, questions: Sequence[Question]) -> Forecast:
         """Typical passages stand for those that will be found."""
         searched = Range.exact(self.searched())
-        typical = spread(self.material.passages, self.k)
+        typical = in_turn(self.material.passages, self.k * self.width)
         each = searched + mean_each(
-            self.answerer, questions, lambda _: self.fitting("", typical), apart=1.3
+            self.answerer, questions, lambda _: self.fitting("", next(typical)), apart=1.3
         )
         return Forecast(self._tuning(), each, before=self.material.indexing or Bill())
 
@@ -235,6 +236,14 @@ def spread(passages: Sequence[Passage], count: int) -> list[Passage]:
     """So many passages from all over the documents."""
     step = max(1, len(passages) // max(1, count))
     return list(passages[::step][:count])
+
+
+def in_turn(passages: Sequence[Passage], count: int) -> Iterator[list[Passage]]:
+    """So many passages, again and again others: one passage would not stand for all."""
+    step, stride = max(1, len(passages) // max(1, count)), int(0.618 * len(passages)) | 1
+    for turn in itertools.count():
+        places = ((turn * stride + n * step) % len(passages) for n in range(count))
+        yield [passages[place] for place in dict.fromkeys(places)]
 
 
 def _more(bill: Bill) -> Bill:
