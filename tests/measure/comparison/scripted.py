@@ -16,6 +16,10 @@ from isoflop.measure.comparison.ways import Way
 from isoflop.questions import Answer, Question
 from isoflop.run import Run, opened
 
+SEEN = {  # what a report says of where it was made
+    "date": "2026-11-29", "documents": ["notes"], "passages": 12, "models": ["scripted"],
+    "machine": {"name": "none", "count": 1, "grid": None, "watts": 10.0},
+}  # fmt: skip
 MEMORY = Path("/dev/shm")  # a disk takes milliseconds for every line
 
 

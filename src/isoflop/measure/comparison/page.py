@@ -344,6 +344,10 @@ def _answers(values: Row, questions: Sequence[Row], rows: Mapping[str, Row]) -> 
     )
 
 
+def _watts(watts: float | None) -> str:
+    return "unknown watts" if watts is None else f"{watts:g} W"
+
+
 def _about(values: Row) -> Markup:
     asked, machine, spent = (
         values["questions"],
@@ -366,8 +370,8 @@ def _about(values: Row) -> Markup:
         ("Questions", f"{asked['name']}: {asked['measured']:,} to measure on, "
                       f"{asked['scored']:,} scored"),
         ("Models", ", ".join(values["models"])),
-        ("Machine", f"{machine['count']} x {machine['name']}, {machine['watts']:g} W each; grid: "
-                    f"{machine['grid']}"),
+        ("Machine", f"{machine['count']} x {machine['name']}, {_watts(machine['watts'])} each; "
+                    f"grid: {machine['grid'] or 'unknown'}"),
         ("Budget", values["budget"] or "none"),
         ("Spent", "; ".join([*taken, *tokens])),
         ("Cost axis", f"{NAMES[values['axis']]}; what is paid once is spread over "
