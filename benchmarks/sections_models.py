@@ -144,7 +144,7 @@ def training(result: dict[str, Any]) -> str:
         ]
         parts += [
             "Whole updates of the 10.65 M shape, 16 windows of 256, one thread, in turn. The peak "
-            f"is that of a large matrix product in the same run. {where(speed)}\n",
+            f"is that of a large matrix product. {where(speed)}\n",
             table(["", "tokens per processor second", "of the peak"], rows),
         ]
         for optimizer, suffix in (("AdamW", ""), ("Muon, the default", "_muon")):
