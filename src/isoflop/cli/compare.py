@@ -1,6 +1,7 @@
 """isoflop compare: which way of answering is worth its cost, on one's own questions."""
 
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -290,7 +291,8 @@ def lines_below(report: "Report") -> list[str]:
         lines.append(f"({count} {noun} cannot show a small difference.)")
     if values["race"]["on"] and values["race"]["saved"] > 0:
         race = values["race"]
-        lines.append(f"Racing saved {race['saved']:.0%} of the calls: {race['guarantee']}.")
+        lines.append(f"Racing saved {race['saved']:.0%} of the calls.")
+        lines.append(textwrap.fill(f"({race['guarantee']}.)", width=100))
     lines += [
         f"Made questions ({leak['form']}, {leak['questions']}): {leak['overlap']:.0%} of their "
         "words stand in the sentence they ask for; of people's questions 65 %."

@@ -188,7 +188,7 @@ def _mean(plan: Plan, scored: Sequence[tuple[Question, Row]]) -> Interval | None
     if len(values) < FEWEST:
         return None
     found = mean(values, clusters=clusters, weights=weights).interval
-    return _within(found, -plan.rule.wrong, 1.0)
+    return _within(found, 0.0 - plan.rule.wrong, 1.0)
 
 
 def _within(found: Interval, least: float, most: float) -> Interval:
