@@ -70,7 +70,9 @@ def planned(
     rows = whole // context
     if exact:
         rows = sum(len(best_fit(lengths[at : at + PACKED_TOGETHER], context)) for at in packs)
-    batch = max(1, min(PASS_TOKENS // context, rows // UPDATES_AN_EPOCH))
+    most = max(1, PASS_TOKENS // context)
+    usual = max(1, min(most, rows // UPDATES_AN_EPOCH))
+    batch = max(n for n in range(1, usual + 1) if most % n == 0)  # so that it is one pass
     times = epochs or max(FEWEST_EPOCHS, UPDATES * batch / rows)
     steps = max(1, round(times * rows / batch))
     counted = sum(counted for _, counted in sizes) / (rows * context)
