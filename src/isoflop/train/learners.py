@@ -210,21 +210,15 @@ class Beside:
         self.parameters = sum(each.numel() for each in factors.parameters())
 
     def flops(self, tokens: int, counted: int) -> float | None:
-        """4 for a frozen entry, whose gradient nobody needs; 6 for a factor's; see `isoflop plan`.
-
-        The inputs of the first layer need no gradient either: of our models, whose shape is known
-        for certain, the way back to them is taken off.
-        """
-        a = self.architecture
-        if a is None:
+        """See `flops_beside`."""
+        if self.architecture is None:
             return None
-        head = 4.0 * a.head_parameters
-        each = training_flops_per_token(a, self.context) - 2.0 * matmul_parameters(a)
+        each, head = flops_beside(
+            self.architecture, self.context, self.factors.rank, self.parameters,
+            some_meet_head=self.some_meet_head,
+        )  # fmt: skip
         meeting = counted if self.some_meet_head else tokens
-        if self.some_meet_head:
-            width = (a.heads + 2 * (a.kv_heads or a.heads)) * (a.head_width or a.width // a.heads)
-            each -= 2.0 * a.width * (width + 3 * self.factors.rank)
-        return tokens * (each + 6.0 * self.parameters - head) + meeting * head
+        return tokens * each + meeting * head
 
     def write(self, folder: Path, weights: dict[str, Tensor]) -> None:
         """As an adapter in PEFT's format."""
@@ -233,3 +227,28 @@ class Beside:
     def read(self, folder: Path) -> dict[str, Tensor]:
         """Of an adapter."""
         return LowRank.weights(Adapter.read(folder))
+
+
+def flops_beside(
+    architecture: Architecture, context: int, rank: int, parameters: int, *, some_meet_head: bool
+) -> tuple[float, float]:
+    """FLOPs of a token where factors learn beside a frozen model: without the head, and of it.
+
+    4 for a frozen entry, whose gradient nobody needs; 6 for a factor's; see `isoflop plan`. The
+    inputs of the first layer need no gradient either: of our models, whose shape is known for
+    certain, the way back to them is taken off.
+
+    Args:
+        architecture: Of the model.
+        context: Tokens of a row.
+        rank: Of the factors.
+        parameters: Of all factors.
+        some_meet_head: Whether only tokens that count meet the head, as in our models.
+    """
+    a = architecture
+    head = 4.0 * a.head_parameters
+    each = training_flops_per_token(a, context) - 2.0 * matmul_parameters(a)
+    if some_meet_head:
+        width = (a.heads + 2 * (a.kv_heads or a.heads)) * (a.head_width or a.width // a.heads)
+        each -= 2.0 * a.width * (width + 3 * rank)
+    return each + 6.0 * parameters - head, head

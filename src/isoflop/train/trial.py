@@ -164,3 +164,10 @@ def computing_with(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """After this block torch has as many threads as before, whatever was set in it."""
+    with computing_with(torch.get_num_threads()):
+        yield

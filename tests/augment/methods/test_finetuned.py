@@ -122,7 +122,9 @@ def test_the_flops_of_the_training_are_forecast_within_two_percent(
 ) -> None:
     method, pay = way(answerer, material(tmp_path, rank=4)), Payments()
     forecast = method.forecast(LEARNED).once
+    torch.set_num_threads(2)
     settings = method.prepare(pay, silent)
+    assert torch.get_num_threads() == 2  # the trial of a training chooses its own
     counted = pay.bills["tune"]
     assert counted.flops == pytest.approx(forecast.middle.flops, rel=0.02)
     assert counted.prompt_tokens == forecast.middle.prompt_tokens

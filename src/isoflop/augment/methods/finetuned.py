@@ -211,10 +211,11 @@ class FineTuning:
     def _tune(self, pay: Pay, progress: Progress) -> tuple[Row, Bill]:
         """Train, within the time that is set aside or can be."""
         from isoflop.train.finetune import finetune
+        from isoflop.train.trial import threads_kept
 
         earlier = self._earlier()
         watch = Watch(of_time(self._worst()), pay, progress, earlier)
-        with measured() as reading:
+        with threads_kept(), measured() as reading:
             report = finetune(
                 self.answerer.name, [self._records], self._folder, self._wish(), progress=watch
             )

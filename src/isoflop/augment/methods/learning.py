@@ -8,8 +8,7 @@ from typing import Any
 from isoflop.augment.answerers.local import architecture_of
 from isoflop.augment.method import Pay
 from isoflop.bill import Bill
-from isoflop.plan.finetuning import finetuning_flops_per_token
-from isoflop.plan.flops import matmul_parameters
+from isoflop.plan.flops import training_flops_per_token
 
 Exercise = Mapping[str, Any]
 Progress = Callable[[str, int, int], None]
@@ -99,18 +98,18 @@ def training_flops(model: Any, steps: Steps, rank: int | None, counted: float) -
         rank: Of low-rank factors; None where all weights learn.
         counted: Share of the tokens that are to be learned.
     """
-    shape = architecture_of(model)
+    from isoflop.train.learners import flops_beside
+
+    shape, ours = architecture_of(model), hasattr(model, "trained_tokens")
     if shape is None:
         return None
     if rank is None:
-        each, head = finetuning_flops_per_token(shape, steps.context, "full"), 6.0
+        head = 6.0 * shape.head_parameters
+        each = training_flops_per_token(shape, steps.context) - head
     else:
-        frozen = finetuning_flops_per_token(shape, steps.context, "full")
-        each = frozen - 2.0 * matmul_parameters(shape) + 6.0 * factors(model, rank)[0]
-        head = 4.0
-    if hasattr(model, "trained_tokens"):
-        each -= head * shape.head_parameters * (1 - counted)
-    return steps.tokens * each
+        entries, _ = factors(model, rank)
+        each, head = flops_beside(shape, steps.context, rank, entries, some_meet_head=ours)
+    return steps.tokens * (each + head * (counted if ours else 1.0))
 
 
 def factors(model: Any, rank: int) -> tuple[int, int]:
