@@ -44,7 +44,7 @@ class Result:
         status: "measured", "stopped" (by the race), "failed", or "unfinished" (the budget ended).
         reason: Why, where it is not measured.
         settings: Chosen by the method.
-        notes: Said by its forecast.
+        notes: Said by its forecast, and what its server's counts leave in doubt.
         questions: How many it answered.
         accuracy: By the rule, with its interval; None where no answer is known.
         figures: Means of every metric.
@@ -110,6 +110,7 @@ def results(plan: Plan, rows: Mapping[str, Row], outcome: Outcome) -> list[Resul
     ]
     for result, way in zip(found, plan.ways, strict=True):
         result.method, result.model = way.method, way.model
+        result.notes += outcome.doubts.get(way.model, [])
     _compare(plan, rows, found)
     for axis in AXES:
         for result in frontier(found, axis):

@@ -62,6 +62,7 @@ class Outcome:
         failed: Ways that could not go on, and why.
         stops: Ways that were beaten, as `Field` tells it.
         asked: Questions that each way answered.
+        doubts: By model, what in a server's own counts cannot be right; bills follow them.
         ended: Why the whole run ended early; empty if it did not.
     """
 
@@ -69,6 +70,7 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     stops: dict[str, Row] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
+    doubts: dict[str, list[str]] = field(default_factory=dict)
     ended: str = ""
 
 
@@ -186,7 +188,16 @@ def carry_out(plan: Plan, run: Run, *, progress: Progress, tell: Tell) -> Outcom
     for way in plan.ways:
         keys = (answer_key(way.name, q.id) for q in plan.measured)
         outcome.asked[way.name] = sum(key in run.rows for key in keys)
+        doubts = _doubts(way)
+        if doubts:
+            outcome.doubts[way.model] = doubts
     return outcome
+
+
+def _doubts(way: Way) -> list[str]:
+    """What the way's endpoint has noticed, if it has one."""
+    endpoint = getattr(getattr(way.does, "answerer", None), "model", None)
+    return list(getattr(endpoint, "doubts", ()))
 
 
 def _cost(forecast: Row, plan: Plan) -> float | None:

@@ -1,0 +1,114 @@
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from isoflop.errors import UnusableExam
+from isoflop.measure.comparison.questions import read, split
+from isoflop.measure.comparison.report import build
+from isoflop.measure.comparison.running import Plan
+from isoflop.questions import Question
+from tests.measure.comparison.scripted import SEEN, Scripted, carried, numbered, plan_of, run_in
+
+
+def written(folder: Path, text: str, name: str = "questions.jsonl") -> Path:
+    path = folder / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+def lines(*rows: Mapping[str, object]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnusableExam, match=r"questions\.jsonl"):
+        read(written(tmp_path, ""))
+
+
+def test_an_id_given_twice_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, lines(*({"id": "a", "text": "Who?", "answers": ["x"]},) * 2))
+    with pytest.raises(
+        UnusableExam, match="1 ids are given to more than one question, such as 'a'"
+    ):
+        read(path)
+
+
+def test_a_row_without_a_question_is_named_by_its_number(tmp_path: Path) -> None:
+    path = written(tmp_path, lines({"text": "Who?"}, {"colour": "red"}))
+    with pytest.raises(UnusableExam, match="row 2: no question in colour"):
+        read(path)
+
+
+def test_no_field_for_answers_means_unscored_and_an_empty_list_that_none_is_right(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path, lines({"text": "Who?"}, {"text": "When?", "answers": []}))
+    asked = read(path)
+    assert [q.id for q in asked.questions] == ["#1", "#2"]
+    assert asked.unscored == {"#1"}
+    assert asked.scored
+
+
+def test_squad_and_csv_and_json_lines_hold_the_same_questions(tmp_path: Path) -> None:
+    rows = [{"id": f"q{n}", "text": f"What is {n}?", "answers": [str(n)]} for n in range(3)]
+    entries = [
+        {"id": r["id"], "question": r["text"], "answers": [{"text": r["answers"][0]}]} for r in rows
+    ]
+    squad = {"data": [{"title": "t", "paragraphs": [{"context": "", "qas": entries}]}]}
+    table = "id,text,answers\n" + "".join(f"q{n},What is {n}?,{n}\n" for n in range(3))
+    found = [
+        read(written(tmp_path, lines(*rows), "a.jsonl")),
+        read(written(tmp_path, json.dumps(squad), "b.json")),
+        read(written(tmp_path, table, "c.csv")),
+    ]
+    first, *others = [[(q.id, q.text, q.answers) for q in each.questions] for each in found]
+    assert others == [first, first]
+
+
+def test_tuning_questions_are_never_measured_on_and_only_scored_ones_tune(tmp_path: Path) -> None:
+    rows = [{"text": f"{n}?", **({"answers": ["x"]} if n % 2 else {})} for n in range(100)]
+    asked = read(written(tmp_path, lines(*rows)))
+    tuning, measured = split(asked, seed=3)
+    assert len(tuning) == 10
+    assert not {q.id for q in tuning} & asked.unscored
+    assert not {q.id for q in tuning} & {q.id for q in measured}
+    assert len(tuning) + len(measured) == 100
+    assert split(asked, tuning=0, most=7, seed=3)[1] == split(asked, tuning=0, seed=3)[1][:7]
+
+
+def unscored_plan(methods: dict[str, Scripted], questions: tuple[Question, ...]) -> Plan:
+    plan = plan_of(methods, questions)
+    return replace(
+        plan, asked=replace(plan.asked, unscored=frozenset(q.id for q in questions))
+    )  # fmt: skip
+
+
+def test_questions_without_answers_give_cost_and_agreement_and_no_advice(tmp_path: Path) -> None:
+    texts = {f"q{n}": "the same" for n in range(4)}
+    methods = {
+        "a": Scripted(texts, {}),
+        "b": Scripted({**texts, "q0": "another thing", "q1": None}, {}),
+    }
+    plan = unscored_plan(methods, numbered(4))
+    with run_in(tmp_path) as run:
+        outcome = carried(plan, run)
+        values = build(plan, run.rows, outcome, tmp_path, SEEN).values
+    assert [way["accuracy"] for way in values["ways"]] == [None, None]
+    assert values["ways"][0]["cost"]["flops"] == 7
+    assert values["recommendation"] is None
+    assert values["race"]["saved"] == 0
+    assert values["agreement"] == [{"one": "a scripted", "other": "b scripted", "f1": 0.5}]
+
+
+def test_answers_that_are_not_in_the_documents_make_no_way_right_and_nothing_is_advised(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of({"a": Scripted({f"q{n}": "no" for n in range(5)}, {})}, numbered(5))
+    with run_in(tmp_path) as run:
+        outcome = carried(plan, run)
+        values = build(plan, run.rows, outcome, tmp_path, SEEN).values
+    assert values["ways"][0]["accuracy"]["value"] == 0
+    assert values["recommendation"] is None
