@@ -284,7 +284,7 @@ def lines_below(report: "Report") -> list[str]:
     if values["recommendation"]:
         lines.append(f"Recommended: {values['recommendation']['sentence']}")
     elif values["best"]:
-        lines.append("Nothing is recommended: no way answered any question right.")
+        lines.append("Nothing is recommended: no way does better than never to answer.")
     count = values["questions"]["scored"]
     if values["recommendation"] and count < 200:
         noun = "question" if count == 1 else "questions"

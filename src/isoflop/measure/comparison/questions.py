@@ -16,7 +16,7 @@ from isoflop.questions import Question
 if TYPE_CHECKING:
     from isoflop.measure.making.questions import Item
 
-FREE = ("cloze", "unanswerable")
+UNANSWERABLE = 0.25  # share of made questions that the documents do not answer, at most
 TUNING_SHARE, MOST_TUNING = 0.2, 40
 FEWEST = 20  # of fewer questions none is spared for choosing settings
 
@@ -135,7 +135,10 @@ def make(passages: Sequence[Passage], count: int, *, seed: int = 0) -> QuestionS
     from isoflop.measure.making.make import make as made
 
     items = made(documents_of(passages), count=4 * count, seed=seed)
-    free = [item for item in items if item.form in FREE][:count]
+    gaps = [item for item in items if item.form == "cloze"]
+    twins = [item for item in items if item.form == "unanswerable"]
+    few = min(len(twins), int(UNANSWERABLE * count), len(gaps) // 3)
+    free = sorted([*gaps[: count - few], *twins[:few]], key=items.index)
     if not free:
         raise UnusableExam("The documents name nothing that a gap could ask for. Add prose.")
     questions = tuple(

@@ -64,6 +64,7 @@ class Field:
         population: Questions in all.
         bound: Scores of two ways are never farther apart.
         racing: Whether any is stopped at all.
+        floor: Mean score of a way that never answers: no such way is advised.
         stops: Why ways were stopped.
         advice: The way that the race was over for; empty while it goes on.
     """
@@ -72,6 +73,7 @@ class Field:
     population: int
     bound: float = 1.0
     racing: bool = True
+    floor: float = -np.inf
     stops: dict[str, Stop] = field(default_factory=dict)
     advice: str = ""
     _race: Race | None = None
@@ -142,7 +144,9 @@ class Field:
         """Stop who will hardly matter, and see whether the race is over."""
         names = self.running
         seen = np.array([self._scores[name] for name in names])  # (ways, questions)
-        ahead = Foresight.of(seen, self.population, self._places(names), len(self.costs))
+        ahead = Foresight.of(
+            seen, self.population, self._places(names), len(self.costs), self.floor
+        )
         if ahead.doubt <= DOUBT:
             self.advice = names[ahead.now]
             return []
@@ -171,6 +175,7 @@ class Foresight:
         errors: Of the difference of two ways over all questions, shape (ways, ways).
         places: Of each way in the order of costs, shape (ways,).
         z: Quantile of the intervals by which the advice is found.
+        floor: Mean score of a way that never answers.
         now: The way that would be advised if there were no more questions.
     """
 
@@ -178,10 +183,13 @@ class Foresight:
     errors: Floats
     places: Integers
     z: float
+    floor: float
     now: int
 
     @classmethod
-    def of(cls, seen: Floats, population: int, places: Integers, ways: int) -> "Foresight":
+    def of(
+        cls, seen: Floats, population: int, places: Integers, ways: int, floor: float = -np.inf
+    ) -> "Foresight":
         """Draw the rest: normal, with the variances of what was seen, from a finite population.
 
         As if two ways had differed on one question more, once for each, so that ways that always
@@ -192,6 +200,7 @@ class Foresight:
             population: Questions in all.
             places: Of each way in the order of costs, shape (ways,).
             ways: How many there were at first.
+            floor: Mean score of a way that never answers.
         """
         count = seen.shape[1]
         each = np.cov(seen) + np.eye(len(seen)) * 0.5 / count  # (ways, ways)
@@ -201,8 +210,9 @@ class Foresight:
         middle = seen.mean(1)
         spread = np.linalg.cholesky(each * (1 / count - 1 / population))
         noise = np.random.default_rng(count).standard_normal((DRAWS, len(seen)))
-        now = advised(middle[None, :], apart / count**0.5, places, z)[0]
-        return cls(middle + noise @ spread.T, apart / population**0.5, places, z, int(now))
+        now = advised(middle[None, :], apart / count**0.5, places, z, floor)[0]
+        means = middle + noise @ spread.T
+        return cls(means, apart / population**0.5, places, z, floor, int(now))
 
     @property
     def doubt(self) -> float:
@@ -224,17 +234,22 @@ class Foresight:
     def _advised(self, without: Sequence[int]) -> Integers:
         means = self.means.copy()
         means[:, list(without)] = -np.inf
-        return advised(means, self.errors, self.places, self.z)
+        return advised(means, self.errors, self.places, self.z, self.floor)
 
 
-def advised(means: Floats, errors: Floats, places: Integers, z: float) -> Integers:
-    """The cheapest way that is near the best and not significantly worse; see `result`.
+def advised(
+    means: Floats, errors: Floats, places: Integers, z: float, floor: float = -np.inf
+) -> Integers:
+    """The cheapest way that is near the best, not significantly worse, and does answer.
+
+    As `result.recommended` has it; where nobody does better than never to answer, the best.
 
     Args:
         means: Of each way, shape (draws, ways).
         errors: Of the difference of two ways, shape (ways, ways).
         places: Of each way in the order of costs, shape (ways,).
         z: Quantile of the intervals.
+        floor: Mean score of a way that never answers.
 
     Returns:
         Of each draw the way, shape (draws,).
@@ -242,6 +257,7 @@ def advised(means: Floats, errors: Floats, places: Integers, z: float) -> Intege
     best = means.argmax(1)
     behind = means.max(1)[:, None] - means  # (draws, ways)
     good = (behind <= NEAR) & (behind - z * errors[best] <= 0)
+    good &= (means > floor) | (behind == 0)
     return np.asarray(np.where(good, places, len(places)).argmin(1))
 
 

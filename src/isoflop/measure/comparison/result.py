@@ -48,6 +48,7 @@ class Result:
         questions: How many it answered.
         accuracy: By the rule, with its interval; None where no answer is known.
         figures: Means of every metric.
+        floor: What never to answer would score on the same questions.
         abstained: Share of questions it did not answer.
         supported: Share of its answers that stand where they are said to; None if it gave none.
         forecast: Bills before, once and for each question, as they were forecast; "revised" is
@@ -70,6 +71,7 @@ class Result:
     questions: int = 0
     accuracy: Interval | None = None
     figures: dict[str, float] = field(default_factory=dict)
+    floor: float = 0.0
     abstained: float | None = None
     supported: float | None = None
     forecast: dict[str, Any] = field(default_factory=dict)
@@ -152,6 +154,7 @@ def _result(
     if scored:
         result.figures = {m: fmean(row["right"][m] for _, row in scored) for m in METRICS}
         result.accuracy = _mean(plan, scored)
+        result.floor = fmean(not q.answers for q, _ in scored)
     return result
 
 
@@ -277,7 +280,7 @@ def _value(result: Result) -> float:
 
 
 def not_worse(found: Sequence[Result]) -> list[Result]:
-    """The best, and those that went through, are near it, and are not shown to be worse.
+    """The best, and those that went through, are near it, answer, and are not shown to be worse.
 
     Nearness is asked for because few questions show nothing: of forty, a way may be wrong on six
     more than the best by chance alone.
@@ -291,6 +294,7 @@ def not_worse(found: Sequence[Result]) -> list[Result]:
             and r.behind is not None
             and r.behind.low <= 0
             and r.behind.value <= NEAR
+            and _value(r) > r.floor
         )
     ]  # fmt: skip
 
@@ -299,10 +303,10 @@ def recommended(found: Sequence[Result], axis: Currency) -> Result | None:
     """The cheapest of those that are not significantly worse than the best.
 
     Where its cost is not known on this axis, a way is taken only if no other is known. None where
-    nothing was ever right.
+    even the best is no better than never to answer.
     """
     best = best_of(found)
-    if best is None or _value(best) <= 0:
+    if best is None or _value(best) <= best.floor:
         return None
 
     def price(result: Result) -> tuple[bool, float]:

@@ -175,7 +175,10 @@ def carry_out(plan: Plan, run: Run, *, progress: Progress, tell: Tell) -> Outcom
         for way in plan.ways
     }  # fmt: skip
     scored = sum(q.id not in plan.asked.unscored for q in plan.measured)
-    field_ = Field(costs, max(1, scored), plan.rule.bound, racing=plan.race and scored > 0)
+    field_ = Field(
+        costs, max(1, scored), plan.rule.bound, racing=plan.race and scored > 0,
+        floor=_floor(plan),
+    )  # fmt: skip
     try:
         for done, way in enumerate(plan.ways):
             progress("preparing", done, len(plan.ways))
@@ -205,6 +208,12 @@ def _cost(forecast: Row, plan: Plan) -> float | None:
     before = bill_of({"bill": forecast["before"]})
     whole = figure(before + expected(forecast, plan.horizon), plan.axis)
     return None if whole is None else whole / plan.horizon
+
+
+def _floor(plan: Plan) -> float:
+    """What never to answer would score."""
+    scored = [q for q in plan.measured if q.id not in plan.asked.unscored]
+    return sum(not q.answers for q in scored) / len(scored) if scored else 0.0
 
 
 def answer_key(way: str, question: str) -> str:
