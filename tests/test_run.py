@@ -3,7 +3,8 @@
 import json
 import os
 import signal
-from multiprocessing import get_context
+import subprocess
+import sys
 from pathlib import Path
 from threading import Thread
 
@@ -66,17 +67,17 @@ def test_lines_of_several_threads_stay_whole(tmp_path: Path) -> None:
         assert all(row["text"] == row["key"][0] * 3000 for row in run.rows.values())
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the child is forked")
 def test_a_line_that_was_added_survives_a_kill_at_once(tmp_path: Path) -> None:
-    def work() -> None:
-        with opened(tmp_path, ABOUT_IT) as run:
-            run.add({"key": "a"}, wait=False)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    process = get_context("fork").Process(target=work)
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    code = (
+        "import json, os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from isoflop.run import opened\n"
+        "with opened(Path(sys.argv[1]), json.loads(sys.argv[2])) as run:\n"
+        "    run.add({'key': 'a'}, wait=False)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code, str(tmp_path), json.dumps(ABOUT_IT)])
+    assert told.returncode == -signal.SIGKILL
     with opened(tmp_path, ABOUT_IT) as run:
         assert list(run.rows) == ["a"]
 
