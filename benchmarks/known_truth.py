@@ -1,0 +1,222 @@
+"""Whether compare finds what must be so: `python -m benchmarks.known_truth FOLDER [WORLD...]`.
+
+A model holds about 2 bits for each parameter that learns (docs/explanation/capacity.md), and a
+world's facts have known bits. Where they fit, tuning on them must answer as well as retrieval and
+overtake it in cost after as many questions as the forecast said; where they do not fit, retrieval
+must win. Every fact is asked in one wording or some to learn from, in another one to measure by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import RESULTS, describe, save
+from isoflop.bill import Bill
+from isoflop.lm import checkpoint
+from isoflop.lm.tokenizer import train_tokenizer
+from isoflop.lm.transformer import Configuration
+from isoflop.measure.comparison import compare
+from isoflop.measure.comparison.running import FORECAST
+from isoflop.questions import Question
+from isoflop.run import bill_of, read_rows
+from isoflop.search.index import Index
+from isoflop.train.optimize import Rates
+from isoflop.train.pretrain import Recipe, Training
+from isoflop.train.records import Segment, TrainingDocument
+from isoflop.train.shards import pack
+from isoflop.worlds import World
+from isoflop.worlds.reading import reading_prompt
+
+BITS_PER_PARAMETER = 2.0
+BAR = 1.5  # between break-even questions forecast and measured
+VOCABULARY, CONTEXT, BATCH = 512, 128, 16
+BASE_SEED, SEED = 7, 2026
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A world, the model that learns it, and which of two must be better.
+
+    Attributes:
+        people: Of the world.
+        tuned: The method that learns.
+        model: That learns: "reading", or "tiny", which is made here.
+        reader: Whose retrieval it is compared with: the same model, or "extractive".
+        width: Of the tiny model.
+        steps: Updates that the tiny model is trained for on another world before.
+        options: Of the methods.
+        most: Questions to measure on.
+        wordings: In which every fact is learned; it is measured in one more.
+        fits: Whether the facts fit into what learns.
+    """
+
+    people: int
+    tuned: str
+    model: str
+    reader: str
+    fits: bool
+    width: int = 0
+    steps: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+    most: int = 60
+    wordings: int = 1
+
+
+CASES = {
+    "tiny, within": Case(
+        8, "fine-tuning", "tiny", "extractive", True, 64, 400, {"epochs": 25, "times": 3.0}, 60,
+    ),
+    "tiny, within, three wordings": Case(
+        8, "fine-tuning", "tiny", "extractive", True, 64, 400, {"epochs": 20}, 60, 3,
+    ),
+    "tiny, beyond": Case(
+        25, "lora", "tiny", "extractive", False, 16, 120,
+        {"epochs": 20, "times": 3.0, "rank": 1}, 40,
+    ),
+    "reading, within": Case(
+        2, "fine-tuning", "reading", "reading", True, 0, 0, {"epochs": 12}, 40, 2,
+    ),
+}  # fmt: skip
+
+
+def main() -> None:
+    """Run the cases that are asked for and keep them beside the others."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("cases", nargs="*", default=list(CASES))
+    arguments = parser.parse_args()
+    for name in arguments.cases:
+        found = one(arguments.folder / name.replace(", ", "-"), CASES[name])
+        path = RESULTS / "known_truth.json"
+        kept = json.loads(path.read_text())["cases"] if path.exists() else {}
+        here = describe(("isoflop", "torch", "openvino"))
+        save("known_truth", {"machine": here, "cases": {**kept, name: found}})
+        print(json.dumps(found, indent=1), flush=True)
+
+
+def one(folder: Path, case: Case) -> dict[str, Any]:
+    """Make a world and its documents, compare, and say what came of it."""
+    world = World(SEED, people=case.people, gaps=0.0)
+    model = "isoflop:reading"
+    if case.model == "tiny":
+        model = f"isoflop:{tiny(folder / 'base', case.width, case.steps)}"
+    index, indexing = _indexed(world, folder / "documents")
+    learned, asked = _questions(world, case.wordings)
+    reader = "extractive" if case.reader == "extractive" else model
+    report = compare(
+        index, asked, models=list(dict.fromkeys((model, reader))),
+        methods=["closed-book", "retrieval", case.tuned], learned=learned, tuning=0,
+        most=case.most, options={"k": 5, "by": "dense", **case.options}, race=False,
+        indexing=indexing, folder=folder / "run",
+        tell=lambda text: print(text, flush=True),
+    )  # fmt: skip
+    ways = {way["name"]: way for way in report.ways}
+    tuned, found = ways[f"{case.tuned} {model}"], ways[f"retrieval {reader}"]
+    untuned = ways[f"closed-book {model}"]
+    forecast = {str(row["key"]): row for row in read_rows(folder / "run")}[FORECAST]["ways"]
+    trained = tuned["settings"]["trained"]
+    return {
+        **asdict(case),
+        "facts": len(asked),
+        "bits": world.bits(),
+        "trained_parameters": trained,
+        "capacity_bits": BITS_PER_PARAMETER * trained,
+        "measured_on": tuned["questions"],
+        "accuracy": {
+            name: {key: way["accuracy"][key] for key in ("value", "low", "high")}
+            for name, way in (("tuned", tuned), ("retrieval", found), ("closed book", untuned))
+        },
+        "break_even_questions": {
+            "forecast": _break_even(
+                *(_of(forecast[way["name"]][part], part) for way in (tuned, found)
+                  for part in ("before", "once", "each"))
+            ),
+            "measured": _break_even(
+                *(bill_of({"bill": way["measured"][part]}) for way in (tuned, found)
+                  for part in ("before", "once", "each"))
+            ),
+        },
+        "flops": {
+            name: {part: way["measured"][part]["flops"] for part in ("once", "each")}
+            for name, way in (("tuned", tuned), ("retrieval", found))
+        },
+        "epochs": tuned["settings"]["epochs"],
+        "updates": tuned["settings"]["steps"],
+    }  # fmt: skip
+
+
+def _of(held: dict[str, Any], part: str) -> Bill:
+    return bill_of({"bill": held if part == "before" else held["middle"]})
+
+
+def _break_even(
+    before: Bill, once: Bill, each: Bill, other_before: Bill, other_once: Bill, other_each: Bill
+) -> float | None:
+    """Questions after which the first way's FLOPs in all are no more than the other's."""
+    dearer, cheaper = (before + once) - (other_before + other_once), other_each - each
+    if dearer.flops is None or cheaper.flops is None or cheaper.flops <= 0:
+        return None
+    return dearer.flops / cheaper.flops
+
+
+def tiny(folder: Path, width: int, steps: int) -> Path:
+    """A model that has learned what questions about a world look like, from another world."""
+    if (folder / "model" / "config.json").exists():
+        return folder / "model"
+    world = World(BASE_SEED, people=20, gaps=0.0)
+    rows = list(world.asked(3))
+    texts = [*(text for _, text in rows), *(d.text for d in world.documents())]
+    tokenizer = train_tokenizer(texts, VOCABULARY)
+    shards = pack(_documents(rows), tokenizer, folder / "data")
+    configuration = Configuration(
+        vocabulary=tokenizer.vocabulary, width=width, layers=2, heads=2, kv_heads=2,
+        hidden=3 * width, context=CONTEXT, query_key_norm=True,
+    )  # fmt: skip
+    recipe = Recipe(
+        configuration, steps, BATCH, BATCH, BASE_SEED, align="document",
+        rates=Rates(matrices=0.05, tables=0.02, vectors=0.02, weight_decay=0.0),
+        evaluate_steps=steps,
+    )  # fmt: skip
+    training = Training(recipe, shards, shards, tokenizer, folder)
+    training.run()
+    checkpoint.save(training.model, tokenizer, folder / "model")
+    return folder / "model"
+
+
+def _documents(rows: Sequence[tuple[Any, str]]) -> Iterator[TrainingDocument]:
+    for number, (fact, text) in enumerate(rows):
+        asked = Segment(reading_prompt((), text), False)
+        yield TrainingDocument(str(number), (asked, Segment(f" {fact.value}\n")))
+
+
+def _indexed(world: World, folder: Path) -> tuple[Index, Bill | None]:
+    for document in world.documents():
+        path = folder / document.id
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(document.text)
+    index = Index.open(folder)
+    return index, index.update().bill
+
+
+def _questions(world: World, wordings: int) -> tuple[list[Question], list[Question]]:
+    """Every fact asked in so many wordings, and in another."""
+    by_fact: dict[Any, list[str]] = {}
+    for fact, text in world.asked(wordings + 1):
+        by_fact.setdefault(fact, []).append(text)
+    learned, asked = [], []
+    for number, (fact, texts) in enumerate(by_fact.items()):
+        if len(texts) < 2:
+            continue
+        for word, text in enumerate(texts[:-1]):
+            learned.append(Question(f"learned-{number}-{word}", text, (), (fact.value,)))
+        asked.append(Question(f"asked-{number}", texts[-1], (), (fact.value,), fact.subject))
+    return learned, asked
+
+
+if __name__ == "__main__":
+    main()
