@@ -362,7 +362,8 @@ def test_models_lists_what_is_here() -> None:
 
 def test_a_model_that_is_ready_says_where_it_is() -> None:
     values = in_json("models", "pull", "minilm")
-    assert values["encoder"].startswith("minilm:53aa51172d14:int8")
+    # int8, or fp32 on a processor that computes int8 too coarsely
+    assert values["encoder"].startswith(("minilm:53aa51172d14:int8", "minilm:53aa51172d14:fp32"))
     assert (Path(values["place"]) / "model.safetensors").is_file()
 
 

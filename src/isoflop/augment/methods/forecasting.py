@@ -23,6 +23,7 @@ def mean_each(
     *,
     cached: float = 0.0,
     apart: float = 1.0,
+    tokens: float | None = None,
 ) -> Range:
     """Of answering one question from the passages that it is shown.
 
@@ -32,17 +33,18 @@ def mean_each(
         shown: Passages for a question, or as many that stand for them.
         cached: Tokens of each prompt that are kept, beside those of the passages shown.
         apart: Factor by which lengths of passages may be off.
+        tokens: Of what is shown, where that was seen already; then `shown` is not asked.
     """
     some = questions[:SAMPLE]
-    own = [answerer.prompt_tokens(question.text, ()) for question in some]
-    read = [answerer.prompt_tokens(question.text, shown(question)) for question in some]
+    alone = fmean(answerer.prompt_tokens(question.text, ()) for question in some)
     written = fmean(answerer.answer_tokens(question) for question in some)
-    alone, with_passages = fmean(own), fmean(read)
-    more = with_passages - alone
+    more = tokens
+    if more is None:
+        more = fmean(answerer.prompt_tokens(q.text, shown(q)) for q in some) - alone
     least = 1.0 if answerer.most_tokens else 0.0
     bills = [
-        answerer.cost(cached + alone + more * factor, tokens, cached=cached)
-        for factor, tokens in (
+        answerer.cost(cached + alone + more * factor, said, cached=cached)
+        for factor, said in (
             (1 / apart, max(least, written / 2)),
             (1.0, written),
             (apart, min(answerer.most_tokens, 2 * written)),

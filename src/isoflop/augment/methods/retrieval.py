@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 USUAL = 5  # passages, where there is nothing to choose by
 TRIED = ((1, 1), (3, 1), (5, 1), (8, 1), (1, 3), (3, 3))  # number of passages, width of each
 MOST_TUNED = 20  # questions that settings are chosen by
+LOOKED_AT = 10  # of these, searched for once more to see how long passages found are
 
 
 class Retrieval:
@@ -45,6 +46,7 @@ class Retrieval:
         self.k: int = options.get("k") or USUAL
         self.width: int = options.get("width") or 1
         self.by: Way = options.get("by") or material.index.default_way
+        self._seen: float | None = None  # tokens shown with a question, once that was looked at
         self._place = {passage.id: n for n, passage in enumerate(material.passages)}
         if not material.passages:
             raise CannotUse("the documents hold no passages")
@@ -54,8 +56,9 @@ class Retrieval:
         searched = Range.exact(self.searched())
         typical = in_turn(self.material.passages, self.k * self.width)
         each = searched + mean_each(
-            self.answerer, questions, lambda _: self.fitting("", next(typical)), apart=1.3
-        )
+            self.answerer, questions, lambda _: self.fitting("", next(typical)), apart=1.3,
+            tokens=self._seen,
+        )  # fmt: skip
         return Forecast(self._tuning(), each, before=self.material.indexing or Bill())
 
     def prepare(self, pay: Pay, progress: Callable[[str, int, int], None]) -> Row:
@@ -65,6 +68,8 @@ class Retrieval:
             self.by = self._best_way(some, pay)
         if some and not self.material.options.get("k"):
             self.k, self.width = self._best_shape(some, pay, progress)
+        if some:
+            self._seen = self._looked(some[:LOOKED_AT], pay)
         return {"k": self.k, "width": self.width, "by": self.by, "tuned_on": len(some)}
 
     def worst(self, question: Question) -> Bill:
@@ -194,6 +199,21 @@ class Retrieval:
     def _tried(self, question: Question, k: int, width: int) -> tuple[Row, Bill]:
         answer = self.answered(question, k, width)
         return {"score": self.material.score(question, answer)}, answer.bill
+
+    def _looked(self, some: Sequence[Question], pay: Pay) -> float:
+        """Mean tokens of what is found for a question: longer than passages are on the whole."""
+        rows = [
+            pay(f"look/{self.by}/{self.k}x{self.width}/{q.id}", _more(self.searched()),
+                partial(self._look, q))
+            for q in some
+        ]  # fmt: skip
+        return fmean(row["tokens"] for row in rows)
+
+    def _look(self, question: Question) -> tuple[Row, Bill]:
+        found = self.found(question.text, self.k, self.width)
+        counted = self.answerer.prompt_tokens
+        whole = counted(question.text, [hit.passage for hit in found.hits])
+        return {"tokens": whole - counted(question.text, ())}, found.bill
 
     def _read_at_most(self, question: Question, passages: int) -> Bill:
         """Reading the longest passages there are, cut to the context."""
