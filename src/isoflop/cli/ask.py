@@ -1,6 +1,7 @@
 """isoflop ask: an answer with citations and its bill."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -91,8 +92,8 @@ def _as_advised(question: str, run: Path, base_url: str | None, *, as_json: bool
     """Answer with what a comparison recommended, settings and all."""
     from isoflop.measure.comparison.advised import Advised
 
-    way = Advised(run, base_url=base_url)
-    options.current(way.index, fixed=False, wait=600.0)
+    current = partial(options.current, fixed=False, wait=600.0)
+    way = Advised(run, base_url=base_url, update=current)
     answer = way.answer(question)
     if as_json:
         print_json({"way": way.way.name, **answer_json(answer)})

@@ -144,7 +144,8 @@ def _learned(file: Path | None) -> Any:
         return ()
     from isoflop.measure.comparison.questions import read
 
-    return read(file).questions
+    found = read(file)
+    return tuple(q for q in found.questions if q.id not in found.unscored)
 
 
 def default_models() -> tuple[str, ...]:

@@ -45,7 +45,8 @@ class Quoting:
 
     def prompt_tokens(self, question: str, passages: Sequence[Passage]) -> int:
         """Tokens that the encoder reads, padding included."""
-        texts = [question, *(embedded_text(passage) for passage in passages[:PASSAGES])]
+        parts = max(1, -(-len(passages) // PASSAGES))  # the question is read with each
+        texts = [*[question] * parts, *(embedded_text(passage) for passage in passages)]
         lengths = [len(self.encoder.token_offsets(text)) + BEGIN_AND_END for text in texts]
         return sum(-(-length // PADDING) * PADDING for length in lengths)
 

@@ -27,6 +27,8 @@ class Exhaustive:
             raise CannotUse("the documents hold no passages")
         self.answerer = answerer
         self.passages = self._fitting(material.passages)
+        if not self.passages:
+            raise CannotUse("no passage fits into the model's context")
         self.hits = [Hit(passage, 0.0, "bm25") for passage in self.passages]
 
     def _fitting(self, passages: Sequence[Passage]) -> list[Passage]:

@@ -35,7 +35,7 @@ from isoflop.augment.methods.learning import (
 from isoflop.augment.methods.retrieval import Retrieval, spread
 from isoflop.bill import Bill, total
 from isoflop.documents import Passage
-from isoflop.errors import DamagedRun, UnusableExam, UsageError
+from isoflop.errors import DamagedRun, UnusableExam
 from isoflop.meter import measured
 from isoflop.plan.price import run_bill
 from isoflop.questions import Answer, Question
@@ -253,7 +253,7 @@ class FineTuning:
         if not folder.is_dir():
             raise DamagedRun(
                 f"{folder} is gone, which held a model that was tuned and paid for. Put it back, "
-                "or begin again with another --into."
+                "or begin again in another folder (--run)."
             )
         scheme = self.answerer.name.partition(":")[0]
         return self.answerer.over(open_model(f"{scheme}:{folder}", needs=["generate"]))
@@ -276,6 +276,11 @@ class RetrievalFineTuning(Lora):
         super().__init__(answerer, material)
         self._search = self.answering(answerer)
         self._searched: list[Bill] = []
+        if not self.learned:
+            raise CannotUse(
+                "there are no questions to learn from: none were given but those that are "
+                "measured, and none can be made from these documents"
+            )
 
     def answering(self, answerer: Answerer) -> Retrieval:
         """From passages found."""
@@ -292,11 +297,6 @@ class RetrievalFineTuning(Lora):
     def steps(self) -> Steps:
         """Typical passages stand for those that will be found; the longest bound the rows."""
         every, k = self.material.passages, self._search.k
-        if not self.learned:
-            raise UsageError(
-                "There are no questions to learn from: none were given, and none can be made from "
-                "these documents. Leave out retrieval-fine-tuning."
-            )
         longest = max(self.learned, key=lambda question: len(question.text))
         shown = spread(every, k), sorted(every, key=lambda passage: -len(passage.text))[:k]
         typical, most = (self._search.fitting(longest.text, some) for some in shown)

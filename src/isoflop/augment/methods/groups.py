@@ -38,6 +38,8 @@ class Groups:
             raise CannotUse("needs a language model")
         if not hasattr(answerer.model, "logits"):
             raise CannotUse("needs the model in this process; a server keeps no groups")
+        if not hasattr(answerer, "shown"):
+            raise CannotUse("models with a chat template are not asked after groups yet")
         if not material.passages:
             raise CannotUse("the documents hold no passages")
         self.answerer, self.material = answerer, material
@@ -124,8 +126,7 @@ class Groups:
     def answer(self, question: Question) -> Answer:
         """After all groups."""
         over: Any = self.answerer.over(self._after)
-        if hasattr(over, "shown"):
-            over = replace(over, shown=self.shown)
+        over = replace(over, shown=self.shown)
         found: Answer = over.answer(question.text, ())
         return found
 

@@ -73,13 +73,17 @@ class _Sent:
 
 
 class LongContext:
-    """Reads once where keys and values can be kept here, and sends again where not."""
+    """Reads once where keys and values can be kept here, and sends again where not.
+
+    A model with a chat template is sent everything too: its template closes the passages' turn.
+    """
 
     def __new__(cls, answerer: Answerer, material: Material) -> Any:
         """The one or the other, which are methods themselves."""
         if not answerer.is_language_model:
             raise CannotUse("needs a language model")
-        return (_Kept if hasattr(answerer.model, "logits") else _Sent)(answerer, material)
+        kept = hasattr(answerer.model, "logits") and hasattr(answerer, "shown")
+        return (_Kept if kept else _Sent)(answerer, material)
 
 
 def _fitting(answerer: Answerer, passages: Sequence[Passage], room: int) -> Sequence[Passage]:

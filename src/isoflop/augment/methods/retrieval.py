@@ -226,10 +226,11 @@ class Retrieval:
 
     @cached_property
     def longest(self) -> list[Passage]:
-        """As many passages as it ever shows, the longest there are."""
+        """As many passages as it ever shows, those of the most tokens."""
         most = max(k * width for k, width in TRIED)
         most = max(most, self.k * self.width)
-        return sorted(self.material.passages, key=lambda p: -len(p.text))[:most]
+        count = partial(self.answerer.prompt_tokens, "")
+        return sorted(self.material.passages, key=lambda p: -count([p]))[:most]
 
 
 def joined(passages: Sequence[Passage]) -> Passage:

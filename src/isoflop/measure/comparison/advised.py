@@ -21,8 +21,19 @@ class Advised:
         sentence: Why it was recommended.
     """
 
-    def __init__(self, folder: Path, *, base_url: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        base_url: str | None = None,
+        update: Callable[[Index], object] = lambda index: None,
+    ) -> None:
         """Open it; nothing that was prepared is paid for again.
+
+        Args:
+            folder: Of the run.
+            base_url: Of an OpenAI-compatible server.
+            update: Brings the index up to date, before any passage is taken from it.
 
         Raises:
             DamagedRun: If the folder holds no report.
@@ -35,6 +46,7 @@ class Advised:
             )
         about = read_about(folder)
         self.index = Index.open(*about["documents"], into=about["index"])
+        update(self.index)
         self.sentence: str = advice["sentence"]
         ways, left = ways_of(
             self.index, [advice["model"]], [advice["method"]], folder=folder,

@@ -96,7 +96,7 @@ def carried_out(
         raise UsageError(
             "No question is left to measure on. Lower --tuning or give more questions."
         )
-    about = _about(index, asked, measured, wish, learned)
+    about = _about(index, asked, tuning, measured, wish, learned)
     into = folder or _usual_folder(about)
     rule, budget = wish.rule, None if wish.budget is None else parse(wish.budget)
     axis = _axis(wish, budget)
@@ -120,7 +120,7 @@ def carried_out(
             asked, measured, tuple(ways), tuple(left), rule, budget,
             axis, wish.horizon, wish.race,
         )  # fmt: skip
-        begin(plan, forecasts_of(plan, opened))
+        begin(plan, forecasts_of(plan, opened, anew=True))
         outcome = carry_out(plan, opened, progress=progress, tell=tell)
         made = reporting.build(plan, opened.rows, outcome, into, _seen(index, wish))
         made.write()
@@ -160,6 +160,7 @@ def _asked(
         return asking.make(tuple(index.passages()), questions, seed=wish.seed)
     if isinstance(questions, str | Path):
         return asking.read(Path(questions))
+    asking.refuse_repeated("the questions", questions)
     return QuestionSet("given", tuple(questions))
 
 
@@ -186,6 +187,7 @@ def _done(folder: Path, about: Mapping[str, Any], axis: Currency, wish: Wish) ->
 def _about(
     index: Index,
     asked: QuestionSet,
+    tuning: Sequence[Question],
     measured: Sequence[Question],
     wish: Wish,
     learned: Sequence[Question],
@@ -199,12 +201,21 @@ def _about(
         "version": VERSION,
         "documents": [str(root) for root in index.roots],
         "index": str(index.folder),
-        "passages": index.counts()["passages"],
+        "passages": _digest_of(index),
         "asked": asked.name,
         "questions_hash": digest(measured),
+        "tuning_hash": digest(tuning),
         "learned_hash": digest(learned),
         **kept,
     }
+
+
+def _digest_of(index: Index) -> str:
+    """Tells the texts apart that are answered from."""
+    found = hashlib.blake2b(digest_size=16)
+    for passage in index.passages():
+        found.update(f"{passage.id}\0{passage.text}\0".encode("utf-8", "surrogatepass"))
+    return found.hexdigest()
 
 
 def _seen(index: Index, wish: Wish) -> dict[str, Any]:

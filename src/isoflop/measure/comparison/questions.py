@@ -63,7 +63,7 @@ def read(path: Path) -> QuestionSet:
         question if question.id else replace(question, id=f"#{number}")
         for number, (question, _) in enumerate(pairs, start=1)
     ]
-    _refuse(path, questions)
+    refuse_repeated(str(path), questions)
     unscored = {q.id for q, (_, known) in zip(questions, pairs, strict=True) if not known}
     return QuestionSet(path.name, tuple(questions), frozenset(unscored))
 
@@ -113,11 +113,16 @@ def _squad(articles: Iterable[Any]) -> Iterator[tuple[Question, bool]]:
                 yield Question(str(asked["id"]), asked["question"], (), answers, cluster), known
 
 
-def _refuse(path: Path, questions: Sequence[Question]) -> None:
+def refuse_repeated(name: str, questions: Sequence[Question]) -> None:
+    """Refuse ids that are given twice: their answers would be taken for each other's.
+
+    Raises:
+        UnusableExam: If there are any.
+    """
     repeated = [id for id, n in Counter(q.id for q in questions).items() if n > 1]
     if repeated:
         raise UnusableExam(
-            f"{path}: {len(repeated)} ids are given to more than one question, such as "
+            f"{name}: {len(repeated)} ids are given to more than one question, such as "
             f"{repeated[0]!r}. Give every question an id of its own."
         )
 

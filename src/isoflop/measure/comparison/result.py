@@ -267,7 +267,10 @@ def best_of(found: Sequence[Result]) -> Result | None:
 
 def frontier(found: Sequence[Result], axis: str) -> list[Result]:
     """Those that no other beats in accuracy and in cost, cheapest first."""
-    usable = [r for r in found if r.accuracy is not None and r.cost.get(axis) is not None]
+    usable = [
+        r for r in found
+        if r.accuracy is not None and r.cost.get(axis) is not None and r.status != "failed"
+    ]  # fmt: skip
     best: list[Result] = []
     for result in sorted(usable, key=lambda r: (r.cost[axis], -_value(r))):
         if not best or _value(result) > _value(best[-1]):

@@ -74,17 +74,23 @@ class Outcome:
     ended: str = ""
 
 
-def forecasts_of(plan: Plan, run: Run, key: str = FORECAST) -> dict[str, Row]:
-    """What each way was forecast to take; computed once and kept with the run.
+def forecasts_of(
+    plan: Plan, run: Run, key: str = FORECAST, *, anew: bool = False
+) -> dict[str, Row]:
+    """What each way was forecast to take; kept with the run once anything was paid for.
 
     Args:
         plan: What is compared.
         run: Where it is kept.
         key: `FORECAST`, before anything is spent; `REVISED`, when every way is prepared and has
             chosen its settings.
+        anew: Whether to make it again where nothing was paid for yet: prices may have been set
+            since, or ways added.
     """
     held = run.rows.get(key)
-    if held is None:
+    paid = any(name.startswith(("prepare/", "answer/")) for name in run.rows)
+    known = held is not None and held["ways"].keys() >= {way.name for way in plan.ways}
+    if held is None or not known or (anew and not paid):
         found = {way.name: _plain(way.does.forecast(plan.measured)) for way in plan.ways}
         held = {"key": key, "ways": found, "bill": Bill().as_dict()}
         run.add(held)
@@ -145,9 +151,10 @@ def _priced(way: Way, budget: Budget) -> str:
     """How to make a price known, before other advice."""
     if budget.currency != "dollars":
         return "G"
-    if way.model.startswith("openai:"):
+    answerer = getattr(way.does, "answerer", None)
+    if way.model.startswith("openai:") and getattr(answerer, "price", None) is None:
         return "Add the model's price to prices.toml, g"
-    return "Set dollars_per_hour, the price of this machine, g"
+    return "Set dollars_per_hour, the price of this machine, which searches or answers here, g"
 
 
 def _sum(plan: Plan, found: Mapping[str, Row], questions: float) -> float:
@@ -176,7 +183,7 @@ def carry_out(plan: Plan, run: Run, *, progress: Progress, tell: Tell) -> Outcom
     }  # fmt: skip
     scored = sum(q.id not in plan.asked.unscored for q in plan.measured)
     field_ = Field(
-        costs, max(1, scored), plan.rule.bound, racing=plan.race and scored > 0,
+        costs, max(1, scored), plan.rule.bound, racing=plan.race and scored > 0 and _equal(plan),
         floor=_floor(plan),
     )  # fmt: skip
     try:
@@ -210,6 +217,11 @@ def _cost(forecast: Row, plan: Plan) -> float | None:
     return None if whole is None else whole / plan.horizon
 
 
+def _equal(plan: Plan) -> bool:
+    """Whether all questions count the same; the race knows no weights, so else nobody stops."""
+    return len({question.weight for question in plan.measured}) <= 1
+
+
 def _floor(plan: Plan) -> float:
     """What never to answer would score."""
     scored = [q for q in plan.measured if q.id not in plan.asked.unscored]
@@ -231,14 +243,15 @@ def _prepare(
         outcome.settings[way.name] = dict(way.does.prepare(pay, progress))
     except BudgetReached:
         raise
-    except IsoflopError as error:
+    except Exception as error:  # noqa: BLE001 - whatever fails in one way, the others go on
         _fail(way.name, error, outcome, among, tell)
 
 
 def _fail(name: str, error: Exception, outcome: Outcome, among: Field, tell: Tell) -> None:
-    outcome.failed[name] = str(error)
+    kind = "" if isinstance(error, IsoflopError) else f"{type(error).__name__}: "
+    outcome.failed[name] = f"{kind}{error}"
     among.fail(name)
-    tell(f"{name} failed and is left out from here on: {error}")
+    tell(f"{name} failed and is left out from here on: {kind}{error}")
 
 
 @dataclass(slots=True)
@@ -287,7 +300,7 @@ class _Asking:
                 error = future.exception()
                 if isinstance(error, BudgetReached):
                     reached = error
-                elif isinstance(error, IsoflopError):
+                elif isinstance(error, Exception):
                     if way.name not in self.outcome.failed:
                         _fail(way.name, error, self.outcome, self.among, self.tell)
                 elif error is not None:
@@ -304,7 +317,7 @@ class _Asking:
                     self._answer(way, question)
                 except BudgetReached:
                     raise
-                except IsoflopError as error:
+                except Exception as error:  # noqa: BLE001 - the other ways go on
                     _fail(way.name, error, self.outcome, self.among, self.tell)
 
     def _answer(self, way: Way, question: Question) -> Row:
@@ -391,7 +404,8 @@ def digest(questions: Sequence[Question]) -> str:
     """Tells sets of questions apart."""
     found = hashlib.blake2b(digest_size=16)
     for question in questions:
-        found.update("\0".join((question.id, question.text, *question.answers)).encode())
+        parts = (question.id, question.text, question.cluster, str(question.weight))
+        found.update("\0".join((*parts, *question.answers, "\n")).encode())
     return found.hexdigest()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from isoflop import plugins
 from isoflop.augment.answerer import Answerer, open_answerer
-from isoflop.augment.method import METHODS, CannotUse, Forecast, Material, Method, method_class
+from isoflop.augment.method import METHODS, CannotUse, Material, Method, method_class
 from isoflop.bill import Bill
 from isoflop.documents import Passage
 from isoflop.measure.comparison import questions as asking
@@ -125,7 +125,8 @@ def _maker(
     kept_apart = {question.text for question in measured}
 
     def made(count: int) -> Sequence[Question]:
-        found = tuple(learned) or asking.make(passages, count, seed=1).questions
+        given = tuple(q for q in learned if q.text not in kept_apart)
+        found = given or asking.make(passages, count, seed=1).questions
         return tuple(q for q in found if q.text not in kept_apart)[:count]
 
     return made
@@ -134,8 +135,3 @@ def _maker(
 def _plain(name: str) -> str:
     """A name for a folder."""
     return "".join(c if c.isalnum() or c in "-." else "-" for c in name)
-
-
-def forecasts(ways: Sequence[Way], questions: Sequence[Question]) -> dict[str, Forecast]:
-    """What each way will take; spends nothing."""
-    return {way.name: way.does.forecast(questions) for way in ways}
