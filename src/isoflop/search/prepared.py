@@ -20,7 +20,7 @@ import numpy as np
 from isoflop.search import checkpoint
 from isoflop.search.bert_graph import Bert
 from isoflop.search.checkpoint import Description
-from isoflop.search.openvino_quietly import openvino
+from isoflop.search.openvino_quietly import core, openvino
 from isoflop.search.quantize import Calibration, compiled, fidelity
 from isoflop.settings import cache_folder
 
@@ -107,9 +107,9 @@ def build(folder: Path, *, exact: bool = False) -> Prepared:
 
 def _cached_path(identity: str, exact: bool) -> Path:
     """Named by all that the file's contents depend on; another machine reads another file."""
-    core = openvino.Core()
-    processor = [core.get_property("CPU", "FULL_DEVICE_NAME")]
-    processor += sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    runtime = core()
+    processor = [runtime.get_property("CPU", "FULL_DEVICE_NAME")]
+    processor += sorted(runtime.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
     parts = [RECIPE, identity, exact, openvino.__version__, *processor]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return cache_folder() / FOLDER / f"{identity[:12]}-{key[:16]}.encoder"

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from isoflop.search.bert_graph import Bert, Ranges
 from isoflop.search.calibration_texts import TEXTS
-from isoflop.search.openvino_quietly import openvino
+from isoflop.search.openvino_quietly import core, openvino
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Calibration:
         inputs = [words[ids] + places[: len(ids)] for ids in _windows(tokenizer, most)]
         means: list[np.ndarray] = []
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        observing = openvino.Core().compile_model(bert.graph(observe=True), "CPU", running(1))
+        observing = core().compile_model(bert.graph(observe=True), "CPU", running(1))
         for embedded in inputs:
             outputs = observing(_feed(embedded))
             means.append(outputs["rows"][0].mean(axis=0))
@@ -65,13 +65,13 @@ def running(threads: int) -> dict[str, Any]:
 
 def compiled(model: openvino.Model) -> np.ndarray:
     """The graph compiled for this processor, as uint8, which `loaded` takes."""
-    blob = openvino.Core().compile_model(model, "CPU", running(1)).export_model()
+    blob = core().compile_model(model, "CPU", running(1)).export_model()
     return np.frombuffer(blob.getvalue(), np.uint8)
 
 
 def loaded(blob: np.ndarray, threads: int) -> Any:
     """A compiled graph ready to run on so many threads."""
-    return openvino.Core().import_model(openvino.Tensor(blob), "CPU", running(threads))
+    return core().import_model(openvino.Tensor(blob), "CPU", running(threads))
 
 
 def fidelity(calibration: Calibration, any_length: np.ndarray, full_length: np.ndarray) -> float:
