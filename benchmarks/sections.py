@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from benchmarks import sections_compare as compare
 from benchmarks import sections_models as models
 from benchmarks.markdown import judged, megabytes, table, where
 from benchmarks.sections_reading import positions, structured
@@ -377,4 +378,6 @@ SECTIONS = {
     "detection": models.detection,
     "training": models.training,
     "decode": models.decode,
+    "racing": compare.racing,
+    "known_truth": compare.known_truth,
 }

@@ -1,0 +1,85 @@
+"""Sections of the page: what comparisons found on each data set, and what comparing promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.markdown import judged, table, where
+
+SETS = {
+    "world": "An invented world of 60 people",
+    "handbook": "The bundled handbook",
+    "xquad-en": "XQuAD-en, 16 articles",
+}
+FACTOR = 1.5  # within which the break-even must be forecast
+
+
+def racing(result: dict[str, Any]) -> str:
+    """The frontier of accuracy against FLOPs on each data set, and what racing saves there."""
+    parts = [
+        "## Which way of answering is worth its cost\n",
+        "Share of questions whose answer holds an accepted one, and mean FLOPs of a question, "
+        "every way asked every question. The small model is an earlier one, which scored 67 % on "
+        f"its own exam (91 % now). {where(result)}\n",
+    ]
+    for name, found in result["sets"].items():
+        race = result["races"][name]
+        parts.append(f"### {SETS.get(name, name)}, {found['questions']} questions\n")
+        parts.append(_ways(found["ways"], race["grid_advises"]))
+        parts.append(
+            judged(
+                [
+                    ("calls saved by racing, mean of 200 orders", f"{race['saved']:.0%}",
+                     f"{race['bar_saved']:.0%}", race["saved"] >= race["bar_saved"]),
+                    ("orders with the advice of the whole grid", f"{race['same']:.0%}",
+                     f"{race['bar_same']:.0%}", race["same"] >= race["bar_same"]),
+                ]
+            )
+        )  # fmt: skip
+    return "\n".join(parts)
+
+
+def _ways(ways: Mapping[str, Mapping[str, Any]], advised: str) -> str:
+    """Cheapest first; on the frontier are those that no cheaper one equals."""
+    rows, best = [], -1.0
+    for name, way in sorted(ways.items(), key=lambda each: each[1]["flops"]):
+        share = way["right"].count("1") / len(way["right"])
+        marks = [*(["frontier"] if share > best else []), *(["advised"] if name == advised else [])]
+        best = max(best, share)
+        rows.append([name, f"{share:.1%}", f"{way['flops']:.2g}", ", ".join(marks)])
+    return table(["way", "right", "FLOP a question", ""], rows)
+
+
+def known_truth(result: dict[str, Any]) -> str:
+    """Worlds whose facts fit into what is tuned, and one whose facts do not."""
+    rows = []
+    for name, case in result["cases"].items():
+        found = case["break_even_questions"]
+        forecast, measured = (max(0.0, found[key] or 0.0) for key in ("forecast", "measured"))
+        apart = max(forecast / measured, measured / forecast) if forecast and measured else None
+        rows.append(
+            [
+                name,
+                f"{case['bits']:,.0f} in {case['capacity_bits']:,.0f}",
+                _share(case["accuracy"]["tuned"]),
+                _share(case["accuracy"]["retrieval"]),
+                "-" if not forecast else f"{forecast:,.1f}",
+                "-" if not measured else f"{measured:,.1f}",
+                "-" if apart is None else f"{apart:.2f} of {FACTOR:g}",
+            ]
+        )
+    head = ["world", "bits, capacity", "tuned", "retrieval", "forecast", "measured", "apart"]
+    return "\n".join(
+        [
+            "## Fine-tuning beside retrieval, where the truth is known\n",
+            "Closed book after tuning on every fact of a world, asked in other words; after so "
+            "many questions tuning costs fewer FLOPs, as forecast and as measured. "
+            f"{where(result)}\n",
+            table(head, rows),
+        ]
+    )
+
+
+def _share(interval: Mapping[str, float]) -> str:
+    return f"{interval['value']:.0%} ({interval['low']:.0%} to {interval['high']:.0%})"
