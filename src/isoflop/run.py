@@ -115,9 +115,11 @@ class _Syncing:
         self._thread.join()
 
     def _work(self) -> None:
-        while not self._ends:
+        ends = False
+        while not ends:
             self._written.wait()
             self._written.clear()
+            ends = self._ends  # asked before the file is put on the disk, so nothing is left out
             try:
                 with self._path.open("ab") as file:
                     os.fsync(file.fileno())
