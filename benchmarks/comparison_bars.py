@@ -28,7 +28,8 @@ from isoflop.bill import Bill
 from isoflop.errors import BudgetReached
 from isoflop.measure.comparison import report as reporting
 from isoflop.measure.comparison.budget import Budget, Currency
-from isoflop.measure.comparison.running import FORECAST, Outcome, answer_key, expected, forecasts_of
+from isoflop.measure.comparison.plan import FORECAST, Outcome, answer_key
+from isoflop.measure.comparison.running import expected, forecasts_of
 from isoflop.questions import Question
 from isoflop.run import Row
 from tests.measure.comparison.scripted import (

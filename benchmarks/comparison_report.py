@@ -20,9 +20,9 @@ from pathlib import Path
 from benchmarks.machine import save
 from isoflop.augment.method import Range
 from isoflop.bill import Bill
+from isoflop.measure.comparison.plan import FORECAST, Outcome, Plan, answer_key
 from isoflop.measure.comparison.questions import QuestionSet
 from isoflop.measure.comparison.report import build
-from isoflop.measure.comparison.running import FORECAST, Outcome, Plan, answer_key
 from isoflop.measure.comparison.scoring import METRICS
 from isoflop.measure.comparison.ways import Way
 from isoflop.questions import Question

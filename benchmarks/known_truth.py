@@ -21,7 +21,7 @@ from isoflop.lm import checkpoint
 from isoflop.lm.tokenizer import train_tokenizer
 from isoflop.lm.transformer import Configuration
 from isoflop.measure.comparison import compare
-from isoflop.measure.comparison.running import FORECAST
+from isoflop.measure.comparison.plan import FORECAST
 from isoflop.questions import Question
 from isoflop.run import bill_of, read_rows
 from isoflop.search.index import Index

@@ -15,8 +15,8 @@ from isoflop.errors import BudgetReached, UsageError
 from isoflop.search.index import Index
 
 if TYPE_CHECKING:
+    from isoflop.measure.comparison.plan import Plan
     from isoflop.measure.comparison.report import Report
-    from isoflop.measure.comparison.running import Plan
     from isoflop.run import Row
 
 UNASKED = 0.10  # dollars that are spent without asking

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from isoflop.measure.comparison import report as reporting
+from isoflop.measure.comparison.plan import Plan
 from isoflop.measure.comparison.questions import QuestionSet
 from isoflop.measure.comparison.report import Report
-from isoflop.measure.comparison.running import Plan
 from isoflop.measure.comparison.scoring import Rule
 from isoflop.measure.comparison.ways import Left, Way
 from isoflop.questions import Question

@@ -10,8 +10,9 @@ from threading import Lock
 from isoflop.augment.method import Forecast, Pay, Range, Row
 from isoflop.bill import Bill, total
 from isoflop.measure.comparison.budget import Budget, Currency
+from isoflop.measure.comparison.plan import Outcome, Plan
 from isoflop.measure.comparison.questions import QuestionSet
-from isoflop.measure.comparison.running import Outcome, Plan, carry_out
+from isoflop.measure.comparison.running import carry_out
 from isoflop.measure.comparison.ways import Way
 from isoflop.questions import Answer, Question
 from isoflop.run import Run, opened

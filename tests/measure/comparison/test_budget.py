@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from isoflop.bill import Bill
 from isoflop.errors import BudgetReached, DamagedRun, UsageError
 from isoflop.measure.comparison.budget import BEGUN, LONGER, Account, Budget, Currency, parse
-from isoflop.measure.comparison.running import answer_key, expected, forecasts_of
+from isoflop.measure.comparison.plan import answer_key
+from isoflop.measure.comparison.running import expected, forecasts_of
 from tests.measure.comparison.scripted import Scripted, carried, folders, numbered, plan_of, run_in
 
 CURRENCIES: tuple[Currency, ...] = ("flops", "seconds", "joules", "dollars")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from isoflop.errors import UnusableExam
+from isoflop.measure.comparison.plan import Plan
 from isoflop.measure.comparison.questions import read, split
 from isoflop.measure.comparison.report import build
-from isoflop.measure.comparison.running import Plan
 from isoflop.questions import Question
 from tests.measure.comparison.scripted import SEEN, Scripted, carried, numbered, plan_of, run_in
 

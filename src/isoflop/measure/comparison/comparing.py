@@ -14,17 +14,10 @@ from isoflop.errors import UsageError, did_you_mean
 from isoflop.measure.comparison import questions as asking
 from isoflop.measure.comparison import report as reporting
 from isoflop.measure.comparison.budget import Budget, Currency, parse
+from isoflop.measure.comparison.plan import VERSION, Plan, Progress, Tell
 from isoflop.measure.comparison.questions import QuestionSet
 from isoflop.measure.comparison.report import Report
-from isoflop.measure.comparison.running import (
-    VERSION,
-    Plan,
-    Progress,
-    Tell,
-    carry_out,
-    digest,
-    forecasts_of,
-)
+from isoflop.measure.comparison.running import carry_out, digest, forecasts_of
 from isoflop.measure.comparison.scoring import METRICS, Metric, Rule, figures
 from isoflop.measure.comparison.ways import ways_of
 from isoflop.plan.retrieval import Corpus, assumed_speed, indexing_forecast, saved_speed

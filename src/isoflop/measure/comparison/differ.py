@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from isoflop.figures import DASH
+from isoflop.measure.comparison.plan import QUESTIONS, answer_key
 from isoflop.measure.comparison.report import Report
 from isoflop.measure.comparison.result import AXES, FEWEST
-from isoflop.measure.comparison.running import QUESTIONS, answer_key
 from isoflop.measure.comparison.scoring import Rule
 from isoflop.measure.comparison.tables import NAMES, share
 from isoflop.measure.statistics.paired import difference

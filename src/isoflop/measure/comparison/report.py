@@ -12,9 +12,9 @@ from isoflop.bill import total
 from isoflop.errors import DamagedRun
 from isoflop.measure.comparison import result as results
 from isoflop.measure.comparison.page import drawable, page
+from isoflop.measure.comparison.plan import QUESTIONS, Outcome, Plan
 from isoflop.measure.comparison.racing import GUARANTEE
 from isoflop.measure.comparison.result import Result
-from isoflop.measure.comparison.running import QUESTIONS, Outcome, Plan
 from isoflop.run import Row, bill_of, read_rows, write_whole
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _agreement(plan: Plan, rows: Mapping[str, Row], found: Sequence[Result]) -> 
         return []
     from itertools import combinations
 
-    from isoflop.measure.comparison.running import answer_key
+    from isoflop.measure.comparison.plan import answer_key
     from isoflop.measure.exams import spans
 
     agreed = []

@@ -10,8 +10,7 @@ import numpy as np
 
 from isoflop.bill import Bill, total
 from isoflop.measure.comparison.budget import Currency
-from isoflop.measure.comparison.racing import LEVEL, NEAR, calls_saved
-from isoflop.measure.comparison.running import (
+from isoflop.measure.comparison.plan import (
     FORECAST,
     REVISED,
     Outcome,
@@ -19,6 +18,7 @@ from isoflop.measure.comparison.running import (
     answer_key,
     prepared_bill,
 )
+from isoflop.measure.comparison.racing import LEVEL, NEAR, calls_saved
 from isoflop.measure.comparison.scoring import METRICS
 from isoflop.measure.statistics.clustered import mean
 from isoflop.measure.statistics.interval import Interval

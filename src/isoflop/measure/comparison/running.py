@@ -3,75 +3,28 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 
 from isoflop.augment.method import Forecast
-from isoflop.bill import Bill, total
-from isoflop.errors import BudgetReached, IsoflopError, UsageError
-from isoflop.measure.comparison.budget import Account, Budget, Currency, figure
-from isoflop.measure.comparison.questions import QuestionSet
-from isoflop.measure.comparison.racing import Field, Stop
-from isoflop.measure.comparison.scoring import Rule, row_of
-from isoflop.measure.comparison.ways import Left, Way
+from isoflop.bill import Bill
+from isoflop.errors import BudgetReached, UsageError
+from isoflop.measure.comparison.budget import Account, Budget, figure
+from isoflop.measure.comparison.plan import (
+    FORECAST,
+    QUESTIONS,
+    REVISED,
+    Outcome,
+    Plan,
+    Progress,
+    Tell,
+    answer_key,
+)
+from isoflop.measure.comparison.racing import Field
+from isoflop.measure.comparison.rounds import Rounds, leave_out
+from isoflop.measure.comparison.ways import Way
 from isoflop.questions import Question
 from isoflop.run import Row, Run, bill_of
-
-Progress = Callable[[str, int, int], None]
-Tell = Callable[[str], None]
-FORECAST, REVISED, QUESTIONS = "forecast", "revised", "questions.jsonl"
-VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is compared, decided before anything is spent.
-
-    Attributes:
-        asked: All questions and what is known of them.
-        measured: Those that are measured on, in the order they are asked.
-        ways: Methods with models.
-        left: What does not go together.
-        rule: What counts as right.
-        budget: None for no bound.
-        axis: The figure by which ways cost more or less in the race and the recommendation.
-        horizon: Questions that will be asked in all, over which what is paid once is spread.
-        race: Whether beaten ways stop.
-    """
-
-    asked: QuestionSet
-    measured: tuple[Question, ...]
-    ways: tuple[Way, ...]
-    left: tuple[Left, ...]
-    rule: Rule = field(default_factory=Rule)
-    budget: Budget | None = None
-    axis: Currency = "flops"
-    horizon: float = 1000
-    race: bool = True
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What happened, beside the lines of the run.
-
-    Attributes:
-        settings: Of each way that was prepared.
-        failed: Ways that could not go on, and why.
-        stops: Ways that were beaten, as `Field` tells it.
-        asked: Questions that each way answered.
-        doubts: By model, what in a server's own counts cannot be right; bills follow them.
-        ended: Why the whole run ended early; empty if it did not.
-    """
-
-    settings: dict[str, Row] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    stops: dict[str, Row] = field(default_factory=dict)
-    asked: dict[str, int] = field(default_factory=dict)
-    doubts: dict[str, list[str]] = field(default_factory=dict)
-    ended: str = ""
 
 
 def forecasts_of(
@@ -191,7 +144,7 @@ def carry_out(plan: Plan, run: Run, *, progress: Progress, tell: Tell) -> Outcom
             progress("preparing", done, len(plan.ways))
             _prepare(way, account, outcome, field_, progress, tell)
         forecasts_of(plan, run, REVISED)
-        _Asking(plan, account, outcome, field_, progress, tell).through()
+        Rounds(plan, account, outcome, field_, progress, tell).through()
     except BudgetReached as reached:
         outcome.ended = str(reached)
     outcome.stops = {name: asdict(stop) for name, stop in field_.stops.items()}
@@ -228,11 +181,6 @@ def _floor(plan: Plan) -> float:
     return sum(not q.answers for q in scored) / len(scored) if scored else 0.0
 
 
-def answer_key(way: str, question: str) -> str:
-    """Under which an answer is kept."""
-    return f"answer/{way}/{question}"
-
-
 def _prepare(
     way: Way, account: Account, outcome: Outcome, among: Field, progress: Progress, tell: Tell
 ) -> None:
@@ -244,146 +192,7 @@ def _prepare(
     except BudgetReached:
         raise
     except Exception as error:  # noqa: BLE001 - whatever fails in one way, the others go on
-        _fail(way.name, error, outcome, among, tell)
-
-
-def _fail(name: str, error: Exception, outcome: Outcome, among: Field, tell: Tell) -> None:
-    kind = "" if isinstance(error, IsoflopError) else f"{type(error).__name__}: "
-    outcome.failed[name] = f"{kind}{error}"
-    among.fail(name)
-    tell(f"{name} failed and is left out from here on: {kind}{error}")
-
-
-@dataclass(slots=True)
-class _Asking:
-    """Questions in blocks: within a block a served model answers several at the same time."""
-
-    plan: Plan
-    account: Account
-    outcome: Outcome
-    among: Field
-    progress: Progress
-    tell: Tell
-    _sums: dict[str, tuple[float | None, int]] = field(default_factory=dict)
-    _prepared: dict[str, float | None] = field(default_factory=dict)
-
-    def through(self) -> None:
-        by_name = {way.name: way for way in self.plan.ways}
-        questions = self.plan.measured
-        size = max((way.at_once for way in self.plan.ways), default=1)
-        for at in range(0, len(questions), size):
-            running = [by_name[name] for name in self.among.running]
-            if not running:
-                return
-            block = questions[at : at + size]
-            self._ask(running, block)
-            for question in block:
-                self._score(question)
-            self.progress("asking", min(at + size, len(questions)), len(questions))
-
-    def _ask(self, ways: Sequence[Way], block: Sequence[Question]) -> None:
-        """Every question of a block by every way; served models beside the others."""
-        served = [way for way in ways if way.at_once > 1]
-        local = [way for way in ways if way.at_once == 1]
-        with ExitStack() as stack:
-            pools = {
-                way.name: stack.enter_context(ThreadPoolExecutor(way.at_once)) for way in served
-            }
-            pending = [
-                (way, pools[way.name].submit(self._answer, way, question))
-                for question in block
-                for way in served
-            ]
-            self._locally(local, block)
-            reached: BudgetReached | None = None
-            for way, future in pending:
-                error = future.exception()
-                if isinstance(error, BudgetReached):
-                    reached = error
-                elif isinstance(error, Exception):
-                    if way.name not in self.outcome.failed:
-                        _fail(way.name, error, self.outcome, self.among, self.tell)
-                elif error is not None:
-                    raise error
-            if reached is not None:
-                raise reached
-
-    def _locally(self, ways: Sequence[Way], block: Sequence[Question]) -> None:
-        for question in block:
-            for way in ways:
-                if way.name in self.outcome.failed:
-                    continue
-                try:
-                    self._answer(way, question)
-                except BudgetReached:
-                    raise
-                except Exception as error:  # noqa: BLE001 - the other ways go on
-                    _fail(way.name, error, self.outcome, self.among, self.tell)
-
-    def _answer(self, way: Way, question: Question) -> Row:
-        key = answer_key(way.name, question.id)
-        if (held := self.account.run.rows.get(key)) is not None:
-            return held
-        return self.account.pay(key, way.does.worst(question), partial(self._called, way, question))
-
-    def _called(self, way: Way, question: Question) -> tuple[Row, Bill]:
-        answer = way.does.answer(question)
-        scored = question.id not in self.plan.asked.unscored
-        return {"way": way.name, **row_of(answer, question, scored=scored)}, answer.bill
-
-    def _score(self, question: Question) -> None:
-        if question.id in self.plan.asked.unscored or not self.among.running:
-            return
-        rows = {
-            name: self.account.run.rows[answer_key(name, question.id)]
-            for name in self.among.running
-        }
-        for name, row in rows.items():
-            self._count(name, row)
-        scores = {name: self.plan.rule.score(row) for name, row in rows.items()}
-        for stop in self.among.update(scores, {name: self._cost(name) for name in self._sums}):
-            self.tell(_told(stop))
-        if self.among.advice:
-            self.tell(
-                f"The race is over after question {self._sums[self.among.advice][1]:,}: what is "
-                f"left would hardly change that {self.among.advice} is advised."
-            )
-
-    def _count(self, name: str, row: Row) -> None:
-        taken, (before, questions) = (
-            figure(bill_of(row), self.plan.axis),
-            self._sums.get(name, (0.0, 0)),
-        )
-        known = None if taken is None or before is None else before + taken
-        self._sums[name] = known, questions + 1
-
-    def _cost(self, name: str) -> float | None:
-        """Of a question, as measured so far, with its part of what was paid once."""
-        answered, questions = self._sums[name]
-        once = self._once(name)
-        if answered is None or once is None:
-            return None
-        return once / self.plan.horizon + answered / questions
-
-    def _once(self, name: str) -> float | None:
-        if name not in self._prepared:
-            before = bill_of({"bill": self.account.run.rows[FORECAST]["ways"][name]["before"]})
-            whole = before + prepared_bill(self.account.run.rows, name)
-            self._prepared[name] = figure(whole, self.plan.axis)
-        return self._prepared[name]
-
-
-def _told(stop: Stop) -> str:
-    """In a line."""
-    if stop.why == "settled":
-        return (
-            f"{stop.name} stops after {stop.questions} questions: those left would hardly make it "
-            f"matter to the advice ({stop.rival} leads it by {stop.difference:+.0%})"
-        )
-    return (
-        f"{stop.name} stops after {stop.questions} questions: {stop.rival} is better by "
-        f"{stop.difference:.0%} at no higher cost (e-value {stop.e_value:.0f})"
-    )
+        leave_out(way.name, error, outcome, among, tell)
 
 
 def _keep_questions(plan: Plan, folder: Path) -> None:
@@ -407,9 +216,3 @@ def digest(questions: Sequence[Question]) -> str:
         parts = (question.id, question.text, question.cluster, str(question.weight))
         found.update("\0".join((*parts, *question.answers, "\n")).encode())
     return found.hexdigest()
-
-
-def prepared_bill(rows: Mapping[str, Row], way: str) -> Bill:
-    """What a way's preparing took."""
-    prefix = f"prepare/{way}/"
-    return total(bill_of(row) for key, row in rows.items() if key.startswith(prefix))
