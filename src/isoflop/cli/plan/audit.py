@@ -12,9 +12,10 @@ from isoflop.cli.plan.energy import check, duration
 from isoflop.errors import UsageError
 from isoflop.estimate import Estimate
 from isoflop.machine import Accelerator
-from isoflop.plan.audit import LEVELS, Audit
+from isoflop.plan.audit import Audit
 from isoflop.plan.audit import audit as audit_of
 from isoflop.plan.claim import Claim, palm_flops_per_token
+from isoflop.plan.finding import LEVELS
 from isoflop.plan.flops import active_parameters, parameters, training_flops_per_token
 from isoflop.quantities import written
 
