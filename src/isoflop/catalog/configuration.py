@@ -4,14 +4,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from isoflop.architecture import Architecture, Experts, Indexer, Latent, Window
+from isoflop.catalog.entries import Config, Sizes, first, needed
+from isoflop.catalog.mixers import recurrent_mixers
 from isoflop.errors import UsageError, did_you_mean
-from isoflop.recurrent import Recurrent, delta_net, lightning, mamba, mamba2, short_convolution
-
-Config = Mapping[str, Any]
-Sizes = dict[str, Any]
 
 # What a config.json does not say, because the model's code has it. "tied" is the default of the
 # class: config.json leaves out a value that equals it.
@@ -121,33 +118,22 @@ def from_config(config: Config) -> Architecture:
     return Architecture(**sizes)
 
 
-def _first(config: Config, *names: str, default: Any = None) -> Any:
-    return next((config[name] for name in names if config.get(name) is not None), default)
-
-
-def _needed(config: Config, *names: str) -> Any:
-    found = _first(config, *names)
-    if found is None:
-        raise KeyError(f"it has no {' or '.join(names)}")
-    return found
-
-
 def _sizes(config: Config) -> Sizes:
     blocks = config.get("layers_block_type") or []
-    width = _needed(config, "hidden_size", "n_embd", "d_model")
-    heads = _first(config, "num_attention_heads", "n_head", "n_heads", "num_heads", default=1)
+    width = needed(config, "hidden_size", "n_embd", "d_model")
+    heads = first(config, "num_attention_heads", "n_head", "n_heads", "num_heads", default=1)
     return {
-        "layers": _first(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers",
+        "layers": first(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers",
                          default=len(blocks)),
         "width": width,
         "heads": heads,
-        "hidden": _first(config, "intermediate_size", "ffn_dim", "n_inner", default=4 * width),
+        "hidden": first(config, "intermediate_size", "ffn_dim", "n_inner", default=4 * width),
         "vocabulary": config["vocab_size"],
-        "kv_heads": _first(config, "num_key_value_heads", "num_kv_heads", "n_kv_heads"),
-        "head_width": _first(config, "head_dim"),
+        "kv_heads": first(config, "num_key_value_heads", "num_kv_heads", "n_kv_heads"),
+        "head_width": first(config, "head_dim"),
         "gated": True,
         "tied": False,
-        "context": _first(config, "max_position_embeddings", "n_positions", "max_seq_len",
+        "context": first(config, "max_position_embeddings", "n_positions", "max_seq_len",
                           "seq_length", "max_sequence_length"),
     }  # fmt: skip
 
@@ -183,11 +169,11 @@ def _attention(config: Config, kind: str, sizes: Sizes) -> None:
 
 
 def _experts(config: Config, kind: str, sizes: Sizes) -> None:
-    count = _first(config, "n_routed_experts", "num_local_experts", "num_experts", default=0)
+    count = first(config, "n_routed_experts", "num_local_experts", "num_experts", default=0)
     if not count or count == 1:
         return
-    hidden = _first(config, "moe_intermediate_size", default=sizes["hidden"])
-    shared = _first(config, "shared_expert_intermediate_size", "shared_intermediate_size",
+    hidden = first(config, "moe_intermediate_size", default=sizes["hidden"])
+    shared = first(config, "shared_expert_intermediate_size", "shared_intermediate_size",
                     "moe_shared_expert_intermediate_size")  # fmt: skip
     if shared is None:
         shared = hidden * (config.get("n_shared_experts") or 0)
@@ -197,7 +183,7 @@ def _experts(config: Config, kind: str, sizes: Sizes) -> None:
         layers = layers // step
     sizes["experts"] = Experts(
         count=count,
-        active=_needed(config, "num_experts_per_tok", "moe_topk", "experts_per_token"),
+        active=needed(config, "num_experts_per_tok", "moe_topk", "experts_per_token"),
         hidden=hidden,
         shared_hidden=shared,
         layers=None if layers == sizes["layers"] else layers,
@@ -212,7 +198,7 @@ def _experts(config: Config, kind: str, sizes: Sizes) -> None:
 def _window(config: Config, kind: str, sizes: Sizes) -> None:
     kinds = config.get("layer_types") or []
     sliding = sum(name in ("sliding_attention", "chunked_attention") for name in kinds)
-    width = _first(config, "sliding_window", "attention_chunk_size")
+    width = first(config, "sliding_window", "attention_chunk_size")
     if not kinds and width and kind in ("mistral", "phi3", "mixtral"):
         sliding = sizes["layers"]
     if not kinds and kind in ("gemma3_text", "gemma2", "cohere2"):
@@ -223,71 +209,9 @@ def _window(config: Config, kind: str, sizes: Sizes) -> None:
 
 
 def _mixers(config: Config, kind: str, sizes: Sizes) -> None:
-    recurrent = _recurrent(config, kind, sizes["layers"], sizes["width"])
+    recurrent = recurrent_mixers(config, kind, sizes["layers"], sizes["width"])
     if recurrent:
         sizes["recurrent"] = recurrent
-
-
-def _recurrent(config: Config, kind: str, layers: int, width: int) -> Recurrent | None:
-    names = list(config.get("layer_types") or config.get("layers_block_type") or [])
-    inner = round(width * _first(config, "mamba_expand", "expand", default=2))
-    kernel = _first(config, "mamba_d_conv", "conv_kernel", default=4)
-    state = _first(config, "mamba_d_state", "state_size", "ssm_state_size")
-    if kind in ("jamba", "mamba"):
-        count, norms = layers, 0
-        rank = _first(config, "mamba_dt_rank", "time_step_rank", default=-(-width // 16))
-        if kind == "jamba":
-            every, offset = config["attn_layer_period"], config["attn_layer_offset"]
-            count -= sum(layer % every == offset for layer in range(layers))
-            norms = rank + 2 * state
-        return mamba(width, count, inner=inner, state=state, rank=rank, kernel=kernel, norms=norms)
-    if kind in ("bamba", "granitemoehybrid", "falcon_h1", "mamba2", "nemotron_h"):
-        return _mamba2(config, kind, layers, names)
-    if kind == "qwen3_next":
-        every = config.get("full_attention_interval", 4)
-        return delta_net(
-            width,
-            names.count("linear_attention") or layers - layers // every,
-            key_heads=config["linear_num_key_heads"],
-            value_heads=config["linear_num_value_heads"],
-            key_width=config["linear_key_head_dim"],
-            value_width=config["linear_value_head_dim"],
-            kernel=config.get("linear_conv_kernel_dim", 4),
-        )
-    if kind == "minimax":
-        types = names or ["linear_attention" if not t else "" for t in config["attn_type_list"]]
-        return lightning(
-            width,
-            types.count("linear_attention"),
-            heads=(heads := config["num_attention_heads"]),
-            head_width=config.get("head_dim") or width // heads,
-        )
-    if kind == "lfm2":
-        full = config.get("full_attn_idxs")
-        count = layers - len(full) if full else names.count("conv")
-        return short_convolution(width, count, kernel=config.get("conv_L_cache", 3))
-    return None
-
-
-def _mamba2(config: Config, kind: str, layers: int, names: list[str]) -> Recurrent:
-    width = config["hidden_size"]
-    heads = _needed(config, "mamba_n_heads", "mamba_num_heads", "num_heads")
-    inner = heads * _first(config, "mamba_d_head", "mamba_head_dim", "head_dim", default=64)
-    pattern = config.get("hybrid_override_pattern", "")
-    count = pattern.count("M") or sum(n in ("mamba", "linear_attention") for n in names) or layers
-    if kind == "bamba" and not names:
-        count = layers - len(config.get("attn_layer_indices") or [])
-    return mamba2(
-        width,
-        count,
-        inner=inner,
-        state=_needed(config, "mamba_d_state", "ssm_state_size", "state_size"),
-        heads=heads,
-        groups=_first(config, "mamba_n_groups", "n_groups", default=1),
-        kernel=_first(config, "mamba_d_conv", "conv_kernel", default=4),
-        beside_attention=kind == "falcon_h1",
-        normed=config.get("mamba_rms_norm", True) is not False,
-    )
 
 
 def _opt(config: Config, sizes: Sizes) -> None:
@@ -295,7 +219,7 @@ def _opt(config: Config, sizes: Sizes) -> None:
 
 
 def _learned(config: Config, sizes: Sizes) -> None:
-    sizes["positions"] = _needed(config, "n_positions", "max_position_embeddings")
+    sizes["positions"] = needed(config, "n_positions", "max_position_embeddings")
 
 
 def _gpt_neo(config: Config, sizes: Sizes) -> None:
@@ -319,7 +243,7 @@ def _bigcode(config: Config, sizes: Sizes) -> None:
 
 def _falcon(config: Config, sizes: Sizes) -> None:
     if config.get("new_decoder_architecture"):
-        sizes["kv_heads"] = _first(config, "num_kv_heads", "n_head_kv")
+        sizes["kv_heads"] = first(config, "num_kv_heads", "n_head_kv")
         return
     sizes["kv_heads"] = 1 if config.get("multi_query", True) else None
     sizes["norms"] = 1 if config.get("parallel_attn", True) else 2
