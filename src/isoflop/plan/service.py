@@ -133,14 +133,9 @@ def service(
     Raises:
         UsageError: If a copy is larger than the machine, or its memory too small.
     """
-    if d.chips > machine.count:
-        raise UsageError(f"One copy on {d.chips} chips is more than the machine's {machine.count}.")
-    if not 0 <= shared < 1:
-        raise UsageError(f"{shared:g} is not a share of the prompt, from 0 to below 1.")
     kept = demand.prompt_tokens * shared
     tokens = round(demand.prompt_tokens + demand.output_tokens)
-    refuse_what_it_cannot_write(d, tokens)
-    refuse_if_too_large(d, tokens)
+    _refuse(d, machine, shared, tokens)
     copies = machine.count // d.chips
     memory = memory_map(d, tokens, shared_tokens=round(kept))
     most = min(memory.sequences, LARGEST_BATCH)
@@ -180,6 +175,15 @@ def service(
         joules=joules,
         grams_co2e=grid_grams(machine, building),
     )
+
+
+def _refuse(d: Deployment, machine: Machine, shared: float, tokens: int) -> None:
+    if d.chips > machine.count:
+        raise UsageError(f"One copy on {d.chips} chips is more than the machine's {machine.count}.")
+    if not 0 <= shared < 1:
+        raise UsageError(f"{shared:g} is not a share of the prompt, from 0 to below 1.")
+    refuse_what_it_cannot_write(d, tokens)
+    refuse_if_too_large(d, tokens)
 
 
 def refuse_what_it_cannot_write(d: Deployment, tokens: int) -> None:

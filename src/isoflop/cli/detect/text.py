@@ -82,11 +82,7 @@ def text_command(
     decides = detectors.find(by or detectors.DECIDES)
     made = None if perturbed_by is None else perturb.perturbation(perturbed_by)
     read = [reading.read_text(_file(text)) for text in texts]
-    humans: list[tuple[Text, str]] = []
-    left_out: list[str] = []
-    if human is not None:
-        longest = 2 * max(len(text.normal.text) for text in read)  # as many tokens, surely
-        humans, left_out = reading.read_humans(Path(human), longest)
+    humans, left_out = _humans(human, read)
     model: CausalModel = open_model(name, needs=["logits"])
     reference: CausalModel | None = (
         None if reference_name is None else open_model(reference_name, needs=["logits"])
@@ -101,7 +97,7 @@ def text_command(
             text,
             one,
             None if calibration is None else calibration.judge(one),
-            None if made is None else _discrepancy(model, one, made, copies),
+            _discrepancy(model, one, made, copies),
         )
         for text, one in zip(read, scored, strict=True)
     ]
@@ -121,12 +117,24 @@ def text_command(
         note(f"plot: {sentences([(each.text.name, each.scored) for each in found], plot)}")
 
 
+def _humans(folder: str | None, beside: list[Text]) -> tuple[list[tuple[Text, str]], list[str]]:
+    """What people wrote, as far as it can matter to these texts, and what was left out."""
+    from isoflop.measure.detection import reading
+
+    if folder is None:
+        return [], []
+    longest = 2 * max(len(text.normal.text) for text in beside)  # as many tokens, surely
+    return reading.read_humans(Path(folder), longest)
+
+
 def _discrepancy(
-    model: CausalModel, scored: Scored, made: Perturbation, copies: int
-) -> Discrepancy:
+    model: CausalModel, scored: Scored, made: Perturbation | None, copies: int
+) -> Discrepancy | None:
     from isoflop.measure.detection.detectors import likelihood
     from isoflop.measure.detection.perturb import detect_gpt
 
+    if made is None:
+        return None
     return detect_gpt(model, scored.text, likelihood(scored) or 0.0, made, copies=copies)
 
 

@@ -75,15 +75,7 @@ def equivalents_command(
         known = {kind: figure for kind, figure in found if figure is not None}
     elif on is not None:
         raise UsageError("--on says where FLOPs are computed: give --flops too.")
-    if spent is not None or kwh is not None:
-        joules = quantities.joules(spent if spent is not None else f"{kwh} kWh")
-        known["joules"] = Estimate.exact(joules, "assumed")
-    if grams is not None:
-        mass = quantities.count(grams, of="number of grams", units=("grams", "g"))
-        known["grams_co2e"] = Estimate.exact(mass, "assumed")
-    if tokens is not None:
-        read = quantities.count(tokens, of="number of tokens", units=("tokens",))
-        known["tokens"] = Estimate.exact(read, "assumed")
+    known |= _given(spent if kwh is None else f"{kwh} kWh", grams, tokens)
     if run is None and not known:
         raise UsageError("Give --flops, --energy, --kwh, --grams or --tokens.")
     if as_json:
@@ -106,6 +98,18 @@ def equivalents_command(
         "V read in a primary source, S on a secondary page, M recalled and not checked again, A "
         "arithmetic on these. Sources: isoflop plan equivalents --json.",
     )
+
+
+def _given(spent: str | None, grams: str | None, tokens: str | None) -> dict[Kind, Estimate]:
+    """Energy, CO2e and tokens that were given as such."""
+    given: dict[Kind, float] = {}
+    if spent is not None:
+        given["joules"] = quantities.joules(spent)
+    if grams is not None:
+        given["grams_co2e"] = quantities.count(grams, of="number of grams", units=("grams", "g"))
+    if tokens is not None:
+        given["tokens"] = quantities.count(tokens, of="number of tokens", units=("tokens",))
+    return {kind: Estimate.exact(value, "assumed") for kind, value in given.items()}
 
 
 def _run(flops: str, on: str | None, mfu: str, grid: str | None, pue: float | None) -> Run:

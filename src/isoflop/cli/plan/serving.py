@@ -102,13 +102,9 @@ def serving(
     if on is None:
         raise UsageError("Say which chips: --on 8xh100-sxm.")
     sizes = {
-        "layers": layers,
-        "width": width,
-        "heads": heads,
-        "kv_heads": kv_heads,
-        "hidden": hidden,
+        "layers": layers, "width": width, "heads": heads, "kv_heads": kv_heads, "hidden": hidden,
         "vocabulary": vocabulary,
-    }
+    }  # fmt: skip
     if drafts < 0 or not 0 <= accepted <= 1:
         raise UsageError("--drafts is a number of tokens, --accepted a share from 0 to 1.")
     architecture = _architecture(model, params, sizes)
@@ -138,10 +134,14 @@ def serving(
         click.echo(serving_tables.text(told))
     show.conventions(*serving_tables.conventions(told))
     if plot is not None:
-        from isoflop.cli.plan.plots import serving_frontier
+        _draw(told, plot)
 
-        serving_frontier(serving_tables.plotted(told.frontier), plot)
-        show.conventions(f"Drawn in {plot}.")
+
+def _draw(told: serving_tables.Told, plot: str) -> None:
+    from isoflop.cli.plan.plots import serving_frontier  # needs the extra `plot`
+
+    serving_frontier(serving_tables.plotted(told.frontier), plot)
+    show.conventions(f"Drawn in {plot}.")
 
 
 def _tried(

@@ -134,28 +134,11 @@ def training(
         catalog.machine(where, grid=grid, power_usage_effectiveness=pue, dollars_per_hour=price)
     )
     known = bool(chips or minutes is not None or re.match(r"\s*(\d|this)", where))
-    unique = (
-        count(unique_tokens, of="number of tokens", units=("tokens",)) if unique_tokens else None
-    )
-    if unique is not None and unique < LEAST_UNIQUE:
-        raise UsageError(f"--unique-tokens {unique_tokens}: at least {LEAST_UNIQUE:,}.")
     how = How(
-        machine.accelerator,
-        machine.count if known else None,
-        length,
-        _sequences(batch, length),
-        vocabulary,
-        optimizer,
-        number_format,
-        year,
-        unique,
-        name,
-    )
-    planned = _planned(asked, how, machine, time)
-    if divided is not None:
-        planned = replace(
-            planned, run=run_at(planned.run, _layout(divided, planned), number_format, year)
-        )
+        machine.accelerator, machine.count if known else None, length, _sequences(batch, length),
+        vocabulary, optimizer, number_format, year, _unique(unique_tokens), name,
+    )  # fmt: skip
+    planned = _laid_out(_planned(asked, how, machine, time), divided, how)
     machine = replace(machine, count=planned.run.chips)
     if plot:
         _draw(plot, planned, how)
@@ -164,6 +147,15 @@ def training(
     else:
         click.echo(text(planned, how, machine))
     show.conventions(*conventions(planned, how, machine))
+
+
+def _unique(tokens: str | None) -> float | None:
+    if not tokens:
+        return None
+    unique = count(tokens, of="number of tokens", units=("tokens",))
+    if unique < LEAST_UNIQUE:
+        raise UsageError(f"--unique-tokens {tokens}: at least {LEAST_UNIQUE:,}.")
+    return unique
 
 
 def _planned(asked: Asked, how: How, machine: Machine, time: float | None) -> Planned:
@@ -230,6 +222,14 @@ def _sequences(batch: str | None, length: int) -> int | None:
     if tokens < length:
         raise UsageError(f"--batch {batch} is less than one sequence of {length:,} tokens.")
     return round(tokens / length)
+
+
+def _laid_out(planned: Planned, divided: str | None, how: How) -> Planned:
+    """The plan with the layout that was asked for instead of the one that was found."""
+    if divided is None:
+        return planned
+    layout = _layout(divided, planned)
+    return replace(planned, run=run_at(planned.run, layout, how.number_format, how.year))
 
 
 def _layout(written: str, planned: Planned) -> Layout:
