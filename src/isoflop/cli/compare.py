@@ -164,6 +164,7 @@ def _before(
     """Shows the forecast before anything is spent, and asks where it may be much."""
 
     def begin(plan: "Plan", found: Mapping[str, "Row"]) -> None:
+        """The forecast, on stderr where the result comes after it; then leave to go on."""
         if stop and as_json:
             print_json({"forecast": dict(found), "questions": len(plan.measured)})
         elif not as_json or not stop:

@@ -145,6 +145,7 @@ class Adapters:
 
     def _hook(self, path: str) -> Any:
         def adapted(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            """The module's output with what each row's adapter adds."""
             chosen = getattr(self._now, "chosen", None)
             if chosen is None or self._stacks is None:
                 return output

@@ -27,6 +27,7 @@ class RootMeanSquareNorm(nn.RMSNorm):
 class _Norm(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        """(..., width), normed; the inverse lengths, (..., 1), are kept rather than the normed."""
         precise = torch.promote_types(x.dtype, torch.float32)
         lengths = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=precise)
         inverse = (lengths.square() / x.shape[-1] + epsilon).rsqrt().to(x.dtype)
@@ -36,6 +37,7 @@ class _Norm(Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        """Gradients of x, (..., width), and of the weight, (width,)."""
         x, weight, inverse = ctx.saved_tensors
         normed = x * inverse
         products = (gradient * normed).flatten(0, -2)  # (N, W)

@@ -137,6 +137,7 @@ class _Simulation:
     random: Random = field(default_factory=Random)
 
     def until(self, requests: int) -> None:
+        """Go on from the start until so many requests are answered."""
         self.random.seed(self.seed)
         self._begin()
         while len(self.done) < requests:
@@ -236,6 +237,7 @@ class _Simulation:
                 heapq.heappush(self.arrivals, (ready, request.user))
 
     def summary(self, counted: list[_Request]) -> Waiting:
+        """What these requests saw; the rate and the load are of the whole time."""
         first = sorted(r.first - r.arrival for r in counted)
         paces = [(r.last - r.first) / (r.output - 1) for r in counted if r.output > 1]
         return Waiting(

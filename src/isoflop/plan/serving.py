@@ -306,6 +306,7 @@ def _line(xs: Sequence[float], ys: Sequence[float]) -> Callable[[float], float]:
     """Straight lines through the points, the first and last of them drawn on."""
 
     def at(x: float) -> float:
+        """The line's height there."""
         if len(xs) == 1:
             return ys[0]
         after = min(len(xs) - 1, max(1, bisect.bisect_left(xs, x)))

@@ -146,6 +146,7 @@ class _Cutter:
         self.whole_stops = [span.stop for span in whole]
 
     def passages(self) -> Iterator[Passage]:
+        """In the order of the text, each with the line it begins on."""
         line, counted = 1, 0
         for start, stop, headings, page in self._stretches():
             line += self.text.count("\n", counted, start)

@@ -147,6 +147,7 @@ class Vectors:
         counts = np.zeros((len(signs), TILE_ROWS), np.min_scalar_type(int(far.sum())))
 
         def scan(first: int, last: int) -> None:
+            """Count for these tiles, a few at a time so that they stay in the processor's cache."""
             for at in range(first, last, SCAN_TILES):
                 stop = min(at + SCAN_TILES, last)
                 for word in range(len(words)):

@@ -177,6 +177,7 @@ class _Worker:
         return received
 
     def stop(self) -> None:
+        """Kill the reader, whatever it is at, and wait until it is gone."""
         self.selector.close()
         self.process.kill()
         self.process.wait()

@@ -71,6 +71,7 @@ class Sketches:
         held: dict[int, Hashes] = {}
 
         def grams(number: int) -> Hashes:
+            """Of a text, kept while there is room: near duplicates come in clusters."""
             if number not in held:
                 if len(held) == MOST_HELD:
                     held.clear()

@@ -95,6 +95,7 @@ class LowRank(nn.Module):
         """What adds the parts' factors to the output of their module."""
 
         def adapted(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            """The module's output with what its parts add; their inputs are one product."""
             downs: list[Tensor] = [self.get_parameter(_key(name, "down")) for name in names]
             low = nn.functional.linear(inputs[0], torch.cat(downs) if len(downs) > 1 else downs[0])
             parts = [

@@ -163,6 +163,7 @@ def filled(template: str, slots: Mapping[str, str]) -> str:
     """The template with its slots filled: {v}, {a v} with an article, {s}, {s's}."""
 
     def fill(found: re.Match[str]) -> str:
+        """One slot, with an article where it asks for one."""
         name = found[1]
         if name in slots:
             return slots[name]

@@ -100,6 +100,7 @@ class Groups:
         folder = self.material.folder / "groups"
 
         def call() -> tuple[Row, Bill]:
+            """What is not on disk is read, and billed; groups that are cost nothing."""
             from isoflop.augment.answerers.local import flops_of, placed_bill
 
             model = self.answerer.model

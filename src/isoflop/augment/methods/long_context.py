@@ -41,6 +41,7 @@ class _Kept(Groups):
         return [ids], tuple(shown)
 
     def notes(self) -> list[str]:
+        """How much of the corpus it holds."""
         return [_share(len(self.shown), len(self.material.passages))]
 
 
@@ -62,13 +63,16 @@ class _Sent:
         return Forecast(Range.exact(Bill()), each, notes=(note,))
 
     def prepare(self, pay: Pay, progress: Callable[[str, int, int], None]) -> Row:
+        """Nothing to do: the server is sent everything anew."""
         return {"passages": len(self.shown)}
 
     def worst(self, question: Question) -> Bill:
+        """All passages read, none of them cached, and as many tokens as may be written."""
         tokens = self.answerer.prompt_tokens(question.text, self.shown)
         return self.answerer.cost(tokens, self.answerer.most_tokens)
 
     def answer(self, question: Question) -> Answer:
+        """From the question behind the passages."""
         return self.answerer.answer(question.text, self._hits)
 
 

@@ -147,6 +147,7 @@ def _price_of_machine(model: CausalModel) -> Price:
     machine = catalog.this_machine()
 
     def price(usage: Bill) -> Bill:
+        """FLOPs of what was read and written; time was measured."""
         read, wrote = usage.prompt_tokens, usage.output_tokens
         flops = None if read is None or wrote is None else 2 * model.parameters * (read + wrote)
         if usage.seconds is None:

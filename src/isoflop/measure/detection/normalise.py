@@ -74,6 +74,7 @@ def _latin(text: str, mostly_latin: bool) -> tuple[str, int]:
     replaced = 0
 
     def mend(found: re.Match[str]) -> str:
+        """The word without look-alikes, if it was meant to be read as Latin."""
         nonlocal replaced
         word = found[0]
         if word.isascii():

@@ -135,6 +135,7 @@ class _Run:
         self.pending: dict[Future[Row], float] = {}  # with the dollars each may take
 
     def through(self, questions: Sequence[Question]) -> Bill:
+        """Ask them all, so many at once, and keep each answer as it comes; what they cost."""
         with ThreadPoolExecutor(self.asked.at_once) as pool:
             try:
                 for question in questions:

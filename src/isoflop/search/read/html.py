@@ -94,6 +94,7 @@ def write(root: LexborNode, draft: Draft) -> None:
     inline: list[str] = []
 
     def flush(item: bool = False) -> None:
+        """End the block: white space as a browser shows it, and only <br> breaks a line."""
         text = re.sub(r"[ \t\n\r\f]+", " ", "".join(inline)).strip()
         inline.clear()
         text = re.sub(r" ?\v ?", "\n", text)

@@ -74,6 +74,7 @@ class _Body:
         self.titled = 0  # headings go one deeper once a title stands above them
 
     def write(self) -> None:
+        """The body, then notes and comments."""
         self._blocks(self.document.element.body)
         self._notes("footnotes", "Footnotes", "footnote")
         self._notes("endnotes", "Endnotes", "endnote")

@@ -90,6 +90,7 @@ def _write(lines: list[Line], style: Setting, outline: dict[str, int], draft: Dr
     level = 0
 
     def flush() -> None:
+        """End the paragraph and the heading; of the two one is empty."""
         draft.heading(" ".join(heading), level)
         draft.paragraph("\n".join(paragraph))
         paragraph.clear()
@@ -112,6 +113,7 @@ def _mended(lines: list[Line], words: set[str]) -> list[Line]:
     """The lines with the words that were divided at a line's end put together again."""
 
     def joined(match: re.Match[str]) -> str:
+        """The hyphen stays where both halves are words of the document and the whole is not."""
         before, after = match[1], match[2]
         compound = before.lower() in words and after.lower() in words
         whole = (before + after).lower() in words
