@@ -9,9 +9,10 @@ power cut may lose those of the last milliseconds too.
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Lock, Thread
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
 from typing import Any
 
 from isoflop.bill import FIGURES, Bill
@@ -50,23 +51,28 @@ class Run:
         Raises:
             UsageError: If the disk is full or fails.
         """
+        self.append(self._path.name, row, wait=wait)
+        self.rows[str(row[self._key])] = row
+
+    def append(self, name: str, row: Row, *, wait: bool = False) -> None:
+        """Append a line to a file of the folder; as `add`, but it is not among the rows."""
+        path = self.folder / name
         line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
         with self._adding:
             try:
-                with self._path.open("ab") as file:
+                with path.open("ab") as file:  # closed: a kill loses nothing written
                     file.write(line)
                     file.flush()
                     if wait:
                         os.fsync(file.fileno())
                 if not wait:
-                    self._syncing = self._syncing or _Syncing(self._path)
-                    self._syncing.soon()
+                    self._syncing = self._syncing or _Syncing()
+                    self._syncing.soon(path)
             except OSError as error:
                 raise UsageError(
-                    f"{self._path} cannot be written: {error.strerror}. Make room or name another "
+                    f"{path} cannot be written: {error.strerror}. Make room or name another "
                     "folder; what was answered before is kept."
                 ) from error
-            self.rows[str(row[self._key])] = row
 
     def close(self) -> None:
         """Wait until every line is on the disk."""
@@ -94,35 +100,37 @@ class Run:
 
 
 class _Syncing:
-    """A thread that puts a file on the disk, as often as it was written to and can be."""
+    """A thread that puts files on the disk, as often as they were written to and can be."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._written, self._ends = path, Event(), False
+    def __init__(self) -> None:
+        self._written: SimpleQueue[Path | None] = SimpleQueue()
         self._failed: OSError | None = None
         self._thread = Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def soon(self) -> None:
+    def soon(self, path: Path) -> None:
         """Ask for it; an error of the last time is raised here."""
         if self._failed is not None:
             raise self._failed
-        self._written.set()
+        self._written.put(path)
 
     def end(self) -> None:
-        """Once more, and no more after that."""
-        self._ends = True
-        self._written.set()
+        """All that was asked for, and no more after that."""
+        self._written.put(None)
         self._thread.join()
 
     def _work(self) -> None:
         ends = False
         while not ends:
-            self._written.wait()
-            self._written.clear()
-            ends = self._ends  # asked before the file is put on the disk, so nothing is left out
+            paths = {self._written.get()}
+            with suppress(Empty):
+                while True:
+                    paths.add(self._written.get_nowait())
+            ends = None in paths  # put last, so nothing is left out
             try:
-                with self._path.open("ab") as file:
-                    os.fsync(file.fileno())
+                for path in filter(None, paths):
+                    with path.open("ab") as file:
+                        os.fsync(file.fileno())
             except OSError as error:
                 self._failed = error
 

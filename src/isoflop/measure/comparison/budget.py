@@ -98,11 +98,10 @@ class Account:
         self._lock = Lock()
         self._reserved = 0.0
         self._spent: float | None = 0.0
-        self._begun = run.folder / BEGUN
         if budget is None:
             return
         self._longer = LONGER[budget.currency]
-        cut_off = total(unsettled(self._begun, run.rows)) * self._longer
+        cut_off = total(unsettled(run.folder / BEGUN, run.rows)) * self._longer
         self.lost = figure(cut_off, budget.currency)
         paid = figure(total(map(bill_of, run.rows.values())), budget.currency)
         self._spent = None if paid is None or self.lost is None else paid + self.lost
@@ -127,7 +126,7 @@ class Account:
         finally:
             self._settle(aside, bill)
         kept = {**row, "key": key, "bill": bill.as_dict()}
-        self.run.add(kept, wait=self.budget is not None)
+        self.run.add(kept, wait=False)
         return kept
 
     def _set_aside(self, key: str, worst: Bill) -> float:
@@ -145,9 +144,7 @@ class Account:
             if self._spent + self._reserved + most > self.budget.amount:
                 raise BudgetReached(self._reached(most))
             self._reserved += most
-            begun = json.dumps({"key": key, "bill": worst.as_dict()}).encode() + b"\n"
-            with self._begun.open("ab") as file:  # closed: a kill loses nothing written
-                file.write(begun)
+            self.run.append(BEGUN, {"key": key, "bill": worst.as_dict()})
         return most
 
     def _reached(self, most: float) -> str:
