@@ -9,12 +9,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from isoflop.augment.answerer import Answerer, open_answerer
 from isoflop.augment.answerers.continuing import Continuing, plain, quoted
 from isoflop.augment.answerers.instructed import Instructed, Served
-from isoflop.augment.answerers.local import flops_of, trial
+from isoflop.augment.answerers.local import architecture_of, flops_of, trial
 from isoflop.augment.ask import NOT_ANSWERED
 from isoflop.documents import Passage
 from isoflop.errors import UsageError
 from isoflop.lm.model import Generated, Message
 from isoflop.lm.structured import read_groups
+from isoflop.plan.flops import answering_flops
 from isoflop.questions import Hit, Question
 from isoflop.worlds import reading_prompt
 from tests.lm.models import hugging_face_model, own_model
@@ -76,6 +77,17 @@ def test_counted_flops_are_those_of_the_products_that_run(kind: str, written: in
     counted = flops_of(model, bill.prompt_tokens or 0, bill.output_tokens or 0, 0)
     assert counted == bill.flops
     assert counted == pytest.approx(counter.get_total_flops(), rel=0.12)
+
+
+@pytest.mark.parametrize(("prompt", "written", "cached"), [(40, 6, 0), (40, 1, 30), (7, 0, 0)])
+def test_flops_of_a_served_model_are_those_of_the_same_model_here(
+    prompt: int, written: int, cached: int
+) -> None:
+    model = own_model(context=512)
+    shape = architecture_of(model)
+    assert shape is not None
+    here = flops_of(model, prompt, written, cached)
+    assert answering_flops(shape, prompt, written, cached) == here
 
 
 def test_after_groups_the_groups_are_cached_tokens_and_attended_to() -> None:

@@ -18,6 +18,21 @@ NAMES = ("extractive", "isoflop:PATH", "hf:PATH-or-repo", "openai:NAME")
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What the user says of a model on a server; what is None is looked up, or not known.
+
+    Attributes:
+        architecture: A name of the catalog's architectures, or the path of a config.json.
+        context: Tokens of prompt and answer that the server allows.
+        tokenizer: Path of its tokenizer.json, by which the server's counts are checked.
+    """
+
+    architecture: str | None = None
+    context: int | None = None
+    tokenizer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Speed:
     """How fast a model answers here, as a trial or a few questions have shown.
 
@@ -106,6 +121,7 @@ def open_answerer(
     base_url: str | None = None,
     encoder: Any = None,
     most_tokens: int | None = None,
+    told: Told = Told(),
     **options: Any,
 ) -> Answerer:
     """The answerer for a model's name.
@@ -115,6 +131,7 @@ def open_answerer(
         base_url: Of an OpenAI-compatible server.
         encoder: Of the index, with which "extractive" reads.
         most_tokens: For one answer; by its form when None.
+        told: What the user says of a model on a server.
         options: Passed on to what opens the model.
 
     Raises:
@@ -131,13 +148,13 @@ def open_answerer(
         )
     from isoflop.lm.open import open_model
 
+    if told.tokenizer is not None:
+        from isoflop.augment.answerers.served import counter
+
+        options["count_tokens"] = counter(told.tokenizer)
     model = open_model(name, needs=["generate"], base_url=base_url, **options)
     if not hasattr(model, "logits"):  # on a server
-        from isoflop.augment.answerers.instructed import Served
-
-        address = getattr(model, "base_url", None)
-        price = catalog.price(name.partition(":")[2], address)
-        made: Answerer = Served(model, price)
+        made: Answerer = _served(name.partition(":")[2], model, told)
     elif _has_chat(model):
         from isoflop.augment.answerers.instructed import Instructed
 
@@ -147,6 +164,21 @@ def open_answerer(
 
         made = Continuing(model)
     return made if most_tokens is None else replace(made, most_tokens=most_tokens)  # type: ignore[type-var]  # all are dataclasses
+
+
+def _served(name: str, model: Any, told: Told) -> Answerer:
+    """A model on a server, with what is known of it."""
+    from isoflop.augment.answerers.instructed import Served
+    from isoflop.augment.answerers.served import architecture_of
+
+    price = catalog.price(name, getattr(model, "base_url", None))
+    shape = (
+        architecture_of(name)
+        if told.architecture is None
+        else catalog.architecture(told.architecture)
+    )
+    context = told.context if told.context or shape is None else shape.context
+    return Served(model, price, context=context, architecture=shape)
 
 
 def _has_chat(model: Any) -> bool:

@@ -54,6 +54,14 @@ AXES = {"flops": "FLOP", "seconds": "s", "joules": "J", "dollars": "$", "grams_c
 @click.option("--base-url", metavar="URL", help="Of an OpenAI-compatible server.")
 @click.option("--at-once", type=click.IntRange(1, 64), default=4, show_default=True,
               help="Questions under way at a server.")  # fmt: skip
+@click.option("--architecture", metavar="NAME", help="Of the served model, where the catalog does "
+              "not know its name: a row of it, or a config.json.")  # fmt: skip
+@click.option("--context", type=click.IntRange(1), metavar="N",
+              help="Tokens that the served model reads.  [default: by its architecture]",
+              )  # fmt: skip
+@click.option("--tokenizer", metavar="FILE",
+              help="Of the served model: its counts of tokens are checked by it.",
+              )  # fmt: skip
 @click.option("--forecast", "only_forecast", is_flag=True, help="Say what it will take, and stop.")
 @click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR",
               help="Folder of the run; the same command goes on in it.")  # fmt: skip

@@ -128,6 +128,26 @@ def decode_flops(architecture: Architecture, context: float) -> float:
     return 2.0 * matmul_parameters(a) + _recurrence(a) + attention
 
 
+def answering_flops(
+    architecture: Architecture, prompt: float, written: float, cached: float = 0.0
+) -> float:
+    """FLOPs to read a prompt after its cached tokens, and to write an answer token by token.
+
+    The output head is computed for the last token of the prompt and for each token written, and
+    the token written last is not read.
+
+    Args:
+        architecture: Of the model.
+        prompt: Tokens of the prompt, cached ones included.
+        written: Tokens of the answer.
+        cached: Of the prompt, tokens whose keys and values are kept.
+    """
+    fresh = max(0.0, prompt - cached)
+    whole = forward_flops(architecture, [cached + fresh + max(0.0, written - 1)])
+    kept = forward_flops(architecture, [cached]) if cached else 0.0
+    return whole - kept - 2.0 * architecture.head_parameters * max(0.0, fresh - 1)
+
+
 def training_flops_per_token(
     architecture: Architecture, length: float, *, recompute: Recompute = "none", causal: bool = True
 ) -> float:

@@ -59,15 +59,17 @@ def grams_co2e(machine: Machine, joules: Figure) -> Figure:
     return joules * machine.power_usage_effectiveness * machine.grams_co2e_per_joule
 
 
-def endpoint_bill(usage: Bill, price: Mapping[str, float] | None) -> Bill:
+def endpoint_bill(usage: Bill, price: Mapping[str, float] | None, *, flops: Figure = None) -> Bill:
     """The bill of a call to a served model, from the tokens and seconds it took.
 
-    FLOPs, energy and carbon of someone else's machine are not known, and stay None.
+    Energy and carbon of someone else's machine are not known, and stay None.
 
     Args:
         usage: Tokens and seconds as measured.
         price: Dollars per token: "prompt", "output" and, where cached prompts cost less,
             "cached"; None if unknown.
+        flops: Counted from the tokens and an architecture that the model is taken to have; None
+            where none is known.
     """
     cost = None if price is None else _dollars(usage, price)
     return (
@@ -78,7 +80,7 @@ def endpoint_bill(usage: Bill, price: Mapping[str, float] | None) -> Bill:
             seconds=usage.seconds,
         )
         + Bill.assumed(dollars=cost)
-        + Bill.assumed(flops=None, joules=None, grams_co2e=None)
+        + Bill.assumed(flops=flops, joules=None, grams_co2e=None)
     )
 
 

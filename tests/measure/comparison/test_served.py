@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from isoflop import compare
-from isoflop.errors import UsageError
+from isoflop import catalog, compare
+from isoflop.augment.answerers.served import architecture_of, counter
+from isoflop.errors import BudgetReached, UsageError
+from isoflop.lm.tokenizer import train_tokenizer
 from isoflop.measure.comparison.report import Report
+from isoflop.plan.flops import answering_flops
 from isoflop.questions import Question
 from isoflop.search.index import Index
 
@@ -164,6 +168,122 @@ def test_an_endpoint_that_lies_about_its_usage_is_reported(
     server.answer = lambda n, body: right(n, body, usage=(40, 0))
     report = compared(index, server, tmp_path / "run", methods=["closed-book"])
     assert any("counts 0 tokens for it" in note for note in report.ways[0]["notes"])
+
+
+def test_a_budget_in_flops_is_kept_where_the_architecture_is_known(
+    index: Index, server: Server, tmp_path: Path
+) -> None:
+    report = compared(
+        index, server, tmp_path / "run", methods=["closed-book"], architecture="qwen3-0.6b",
+        budget="1e15 FLOP",
+    )  # fmt: skip
+    each = answering_flops(catalog.architecture("qwen3-0.6b"), 40, 3)
+    way = report.ways[0]
+    assert way["measured"]["each"]["flops"] == pytest.approx(each)
+    assert way["measured"]["each"]["bases"]["flops"] == "assumed"
+    assert report.values["axis"] == "flops"
+    with pytest.raises(BudgetReached, match="nothing was started"):
+        compared(
+            index, server, tmp_path / "dear", methods=["closed-book"],
+            architecture="qwen3-0.6b", budget=f"{each} FLOP",
+        )  # fmt: skip
+
+
+def test_a_budget_in_flops_names_the_option_where_the_architecture_is_not_known(
+    index: Index, server: Server, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="--architecture with a name of isoflop catalog"):
+        compared(index, server, tmp_path / "run", budget="1e15 FLOP")
+    assert not server.asked
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("qwen3:0.6b", "qwen3-0.6b"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "llama-3.1-8b"),
+        ("someone/gemma-3-4b-it", "gemma-3-4b"),
+        ("small", None),
+        ("llama-3.1-8b-distilled", None),
+    ],
+)
+def test_served_names_are_found_in_the_catalog_and_no_others(name: str, row: str | None) -> None:
+    assert architecture_of(name) == (row and catalog.architecture(row))
+
+
+def test_a_budget_in_seconds_is_forecast_from_a_trial_that_is_paid_once(
+    index: Index, server: Server, tmp_path: Path
+) -> None:
+    def slow(number: int, body: dict[str, Any]) -> Reply:
+        time.sleep(0.2)
+        return right(number, body)
+
+    server.answer = slow
+    wish: dict[str, Any] = {"methods": ["closed-book"], "at_once": 1}
+    report = compared(index, server, tmp_path / "run", budget="2 minutes", **wish)
+    middle = report.ways[0]["forecast"]["each"]["middle"]["seconds"]
+    assert 0.2 <= middle < 1
+    assert report.ways[0]["ratio"]["seconds"] == pytest.approx(1, abs=0.7)
+    assert len(server.asked) == 4 + 6
+    answers = report.ways[0]["measured"]["each"]["seconds"] * 6
+    assert report.values["spent"]["seconds"] >= answers + 4 * 0.2
+    with pytest.raises(BudgetReached, match="nothing was started"):
+        compared(index, server, tmp_path / "short", budget="0.1 seconds", **wish)
+    server.asked.clear()
+    with pytest.raises(BudgetReached, match="nothing was started"):
+        compared(index, server, tmp_path / "short", budget="0.4 seconds", **wish)
+    assert not server.asked
+
+
+def test_the_context_of_a_served_model_decides_how_much_is_sent(
+    index: Index, server: Server, tmp_path: Path
+) -> None:
+    usual, known = (
+        compared(index, server, tmp_path / name, methods=["long-context"], **options).ways[0]
+        for name, options in (("usual", {}), ("known", {"context": 590}))
+    )
+    assert usual["settings"]["passages"] == 2
+    assert "its context is not known: 8,192 tokens are assumed" in usual["notes"]
+    assert known["settings"]["passages"] == 1
+    assert not any("assumed" in note for note in known["notes"])
+
+
+def test_counts_are_checked_by_the_tokenizer_that_the_user_names(
+    index: Index, server: Server, tmp_path: Path
+) -> None:
+    tokenizer = train_tokenizer(["What is the number of arches? " * 20], 300)
+    tokenizer.save(tmp_path)
+    count = counter(str(tmp_path))
+    honest = len(tokenizer.encode("What is 3?"))
+    assert count("What is 3?") == honest
+    for lie, doubted in ((0, False), (5000, True), (-100, True)):
+
+        def counts(number: int, body: dict[str, Any], more: int = lie) -> Reply:
+            texts = [message["content"] for message in body["messages"]]
+            return right(number, body, usage=(sum(map(count, texts)) + more, 3))
+
+        server.answer = counts
+        report = compared(
+            index, server, tmp_path / f"run{lie}", methods=["closed-book"],
+            tokenizer=str(tmp_path / "tokenizer.json"),
+        )  # fmt: skip
+        notes = report.ways[0]["notes"]
+        assert any("by the tokenizer here" in note for note in notes) == doubted
+
+
+def test_a_tokenizer_that_is_none_is_named(index: Index, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    for path, says in ((tmp_path / "no.json", "There is no tokenizer"), (tmp_path, "no tokenizer")):
+        with pytest.raises(UsageError, match=says):
+            compared(index, server, tmp_path / "run", tokenizer=str(path))
+
+
+def test_what_is_said_of_a_served_model_needs_one(
+    index: Index, server: Server, tmp_path: Path
+) -> None:
+    for models in (["extractive"], ["openai:small", "openai:large"]):
+        with pytest.raises(UsageError, match="name one openai:NAME"):
+            compared(index, server, tmp_path / "run", models=models, context=4096)
 
 
 def test_a_served_model_without_a_price_is_refused_where_the_budget_is_in_dollars(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from isoflop.architecture import Architecture
 from isoflop.augment import cited
 from isoflop.augment.answerer import Speed
 from isoflop.augment.answerers.continuing import quoted
@@ -13,12 +14,14 @@ from isoflop.documents import Passage
 from isoflop.errors import UsageError
 from isoflop.lm.model import Message
 from isoflop.meter import measured
+from isoflop.plan.flops import answering_flops
 from isoflop.plan.price import endpoint_bill
 from isoflop.questions import Answer, Hit, Question
 
 MOST_TOKENS = 200
 # A sentence around the words asked for, with its citation; a guess until answers were seen.
 SENTENCE_TOKENS = 40.0
+CAUTIOUS_CONTEXT = 8192  # tokens that any served model of today can read
 CLOSED = (
     "Answer the question from what you know, in as few words as possible. If you do not know, "
     f"reply with exactly this sentence and nothing else: {cited.NOT_ANSWERED}"
@@ -107,15 +110,17 @@ class Served:
         model: The endpoint.
         price: Dollars per token; None if unknown.
         most_tokens: For one answer.
-        context: Tokens it can read; a cautious figure that any served model of today holds.
+        context: Tokens it can read; None if unknown, and then a cautious figure is assumed.
         speed: How fast it answers, once that is known.
+        architecture: Its sizes, by which FLOPs are counted; None if unknown.
     """
 
     model: Any
     price: Mapping[str, float] | None
     most_tokens: int = MOST_TOKENS
-    context: int = 8192
+    context: int | None = None
     speed: Speed | None = None
+    architecture: Architecture | None = None
     is_language_model: bool = True
 
     @property
@@ -127,7 +132,7 @@ class Served:
     @property
     def context_tokens(self) -> int:
         """Tokens of prompt and answer."""
-        return self.context
+        return CAUTIOUS_CONTEXT if self.context is None else self.context
 
     def prompt_tokens(self, question: str, passages: Sequence[Passage]) -> int:
         """Rather too many: a token for every three bytes."""
@@ -139,22 +144,37 @@ class Served:
         return min(self.most_tokens, len(text.encode()) / cited.BYTES_PER_TOKEN + SENTENCE_TOKENS)
 
     def cost(self, prompt: float, written: float, *, cached: float = 0, calls: float = 1) -> Bill:
-        """Tokens and dollars; what someone else's machine takes is not known."""
+        """Tokens, dollars and FLOPs; the energy of someone else's machine is not known."""
+        calls = max(1.0, calls)
         seconds = (
             self.speed.seconds((prompt - cached) / calls, written / calls) if self.speed else None
         )
+        each = self._flops(prompt / calls, written / calls, cached / calls)
         usage = Bill.forecast(
             prompt_tokens=prompt, cached_tokens=cached, output_tokens=written,
             seconds=None if seconds is None else calls * seconds,
         )  # fmt: skip
-        priced = endpoint_bill(usage, self.price)
+        flops = None if each is None else calls * each
+        priced = endpoint_bill(usage, self.price, flops=flops)
         bases = tuple("forecast" if basis == "measured" else basis for basis in priced.bases)
         return replace(priced, bases=bases)
 
     def answer(self, question: str, hits: Sequence[Hit]) -> Answer:
         """What it says, every citation looked up."""
         found = said(self.model, question, hits, self.most_tokens)
-        return replace(found, bill=endpoint_bill(found.bill, self.price))
+        return replace(found, bill=self.billed(found.bill))
+
+    def billed(self, usage: Bill) -> Bill:
+        """The bill of tokens and seconds that a call took."""
+        prompt, written = usage.prompt_tokens, usage.output_tokens
+        known = prompt is not None and written is not None
+        flops = self._flops(prompt or 0, written or 0, usage.cached_tokens or 0) if known else None
+        return endpoint_bill(usage, self.price, flops=flops)
+
+    def _flops(self, prompt: float, written: float, cached: float) -> float | None:
+        if self.architecture is None:
+            return None
+        return answering_flops(self.architecture, prompt, written, min(cached, prompt))
 
     def exercise(
         self, question: str, passages: Sequence[Passage], said: str | None

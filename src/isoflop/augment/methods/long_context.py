@@ -59,8 +59,12 @@ class _Sent:
     def forecast(self, questions: Sequence[Question]) -> Forecast:
         """Everything with every question; what a prefix cache saves is not promised."""
         each = mean_each(self.answerer, questions, lambda _: self.shown)
-        note = _share(len(self.shown), len(self.material.passages))
-        return Forecast(Range.exact(Bill()), each, notes=(note,))
+        notes = [_share(len(self.shown), len(self.material.passages))]
+        if getattr(self.answerer, "context", 0) is None:
+            notes.append(
+                f"its context is not known: {self.answerer.context_tokens:,} tokens are assumed"
+            )
+        return Forecast(Range.exact(Bill()), each, notes=tuple(notes))
 
     def prepare(self, pay: Pay, progress: Callable[[str, int, int], None]) -> Row:
         """Nothing to do: the server is sent everything anew."""

@@ -33,6 +33,9 @@ def compare(
     seed: int = 0,
     base_url: str | None = None,
     at_once: int = 4,
+    architecture: str | None = None,
+    context: int | None = None,
+    tokenizer: str | None = None,
     indexing: "Bill | None" = None,
     begin: Callable[[Any, Mapping[str, Any]], None] = lambda plan, forecasts: None,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
@@ -61,6 +64,11 @@ def compare(
         seed: Of the order of questions.
         base_url: Of an OpenAI-compatible server.
         at_once: Questions under way at a server.
+        architecture: Of the model on a server, where the catalog does not know its name: one of
+            the catalog's architectures or the path of a config.json. By it FLOPs are counted.
+        context: Tokens of prompt and answer that the server allows; those of the architecture by
+            default.
+        tokenizer: The served model's tokenizer.json, by which the server's counts are checked.
         indexing: What making the index took.
         begin: Told the plan and the forecasts before anything is spent.
         progress: Told the stage, what is done and what there is to do.
@@ -79,6 +87,7 @@ def compare(
         models=tuple(models), methods=tuple(methods), budget=budget, metric=metric, wrong=wrong,
         axis=axis, horizon=horizon, most=most, tuning=tuning, options=dict(options or {}),
         race=race, seed=seed, base_url=base_url, at_once=at_once,
+        architecture=architecture, context=context, tokenizer=tokenizer,
     )  # fmt: skip
     return carried_out(
         index, questions, wish, None if folder is None else Path(folder), learned=learned,

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from isoflop import catalog, run
+from isoflop.augment.answerer import Told
+from isoflop.augment.answerers.served import architecture_of
 from isoflop.bill import Bill
 from isoflop.errors import UsageError, did_you_mean
 from isoflop.measure.comparison import questions as asking
@@ -19,6 +21,7 @@ from isoflop.measure.comparison.questions import QuestionSet
 from isoflop.measure.comparison.report import Report
 from isoflop.measure.comparison.running import carry_out, digest, forecasts_of
 from isoflop.measure.comparison.scoring import METRICS, Metric, Rule, figures
+from isoflop.measure.comparison.trials import Trials
 from isoflop.measure.comparison.ways import ways_of
 from isoflop.plan.retrieval import Corpus, assumed_speed, indexing_forecast, saved_speed
 from isoflop.questions import Answer, Question
@@ -46,6 +49,9 @@ class Wish:
     seed: int = 0
     base_url: str | None = None
     at_once: int = 4
+    architecture: str | None = None
+    context: int | None = None
+    tokenizer: str | None = None
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -56,6 +62,22 @@ class Wish:
             )
         if self.most is not None and self.most < 1:
             raise UsageError(f"most={self.most}: measure on at least one question.")
+        if self.told != Told() and len(self.served) != 1:
+            raise UsageError(
+                "architecture, context and tokenizer are of one model on a server: name one "
+                f"openai:NAME among the models, not {len(self.served)}."
+            )
+
+    @property
+    def served(self) -> list[str]:
+        """Models on a server, by the names they have there."""
+        names = dict.fromkeys(name for name in self.models if name.startswith("openai:"))
+        return [name.partition(":")[2] for name in names]
+
+    @property
+    def told(self) -> Told:
+        """What is said of the model on a server."""
+        return Told(self.architecture, self.context, self.tokenizer)
 
     @property
     def rule(self) -> Rule:
@@ -100,15 +122,17 @@ def carried_out(
     def score(question: Question, answer: Answer) -> float:
         return figures(answer, question.answers)[_metric(wish)]
 
+    trials = Trials(into, served=budget is not None and budget.currency == "seconds")
     ways, left = ways_of(
         index, wish.models, wish.methods, folder=into, tuning=tuning, learned=learned,
         measured=measured, score=score, options=wish.options, indexing=indexing or _indexing(index),
-        base_url=wish.base_url, at_once=wish.at_once,
+        base_url=wish.base_url, at_once=wish.at_once, told=wish.told, ready=trials.ready,
     )  # fmt: skip
     if not ways:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in left)
         raise UsageError(f"No method goes with any model ({reasons}). Name others.")
     with run.opened(into, about) as opened:
+        trials.keep(opened)
         plan = Plan(
             asked, measured, tuple(ways), tuple(left), rule, budget,
             axis, wish.horizon, wish.race,
@@ -164,7 +188,8 @@ def _axis(wish: Wish, budget: Budget | None) -> Currency:
         return axis
     if budget is not None:
         return budget.currency
-    return "dollars" if any(name.startswith("openai:") for name in wish.models) else "flops"
+    known = wish.architecture is not None or all(map(architecture_of, wish.served))
+    return "flops" if known else "dollars"
 
 
 def _done(folder: Path, about: Mapping[str, Any], axis: Currency, wish: Wish) -> Report | None:

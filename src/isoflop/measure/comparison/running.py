@@ -80,7 +80,7 @@ def refuse_over_budget(plan: Plan, found: Mapping[str, Row]) -> None:
         if figure(expected(found[way.name], 1), budget.currency) is None:
             raise UsageError(
                 f"{way.name}: what it takes in {budget.currency} is not known, so a budget of "
-                f"{budget} cannot be kept. {_priced(way, budget)}ive the budget in another "
+                f"{budget} cannot be kept. {_known_by(way, budget)}ive the budget in another "
                 "currency, or leave this way out."
             )
     count = len(plan.measured)
@@ -100,12 +100,18 @@ def refuse_over_budget(plan: Plan, found: Mapping[str, Row]) -> None:
     )
 
 
-def _priced(way: Way, budget: Budget) -> str:
-    """How to make a price known, before other advice."""
+def _known_by(way: Way, budget: Budget) -> str:
+    """How to make a price or a count known, before other advice."""
+    answerer = getattr(way.does, "answerer", None)
+    served = way.model.startswith("openai:")
+    if served and budget.currency == "flops" and getattr(answerer, "architecture", None) is None:
+        return (
+            "Name the model's sizes, --architecture with a name of isoflop catalog architectures "
+            "or the path of its config.json, or g"
+        )
     if budget.currency != "dollars":
         return "G"
-    answerer = getattr(way.does, "answerer", None)
-    if way.model.startswith("openai:") and getattr(answerer, "price", None) is None:
+    if served and getattr(answerer, "price", None) is None:
         return "Add the model's price to prices.toml, g"
     return "Set dollars_per_hour, the price of this machine, which searches or answers here, g"
 

@@ -1,16 +1,17 @@
 """Ways: every method with every model, as far as they go together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from isoflop import plugins
-from isoflop.augment.answerer import Answerer, open_answerer
+from isoflop.augment.answerer import Answerer, Told, open_answerer
 from isoflop.augment.method import METHODS, CannotUse, Material, Method, method_class
 from isoflop.bill import Bill
 from isoflop.documents import Passage
 from isoflop.measure.comparison import questions as asking
+from isoflop.measure.comparison.trials import timed_here
 from isoflop.questions import Answer, Question
 from isoflop.search.index import Index
 
@@ -60,6 +61,8 @@ def ways_of(
     indexing: Bill | None = None,
     base_url: str | None = None,
     at_once: int = 4,
+    told: Told = Told(),  # noqa: B008 - frozen
+    ready: Callable[[Answerer], Answerer] = timed_here,
 ) -> tuple[list[Way], list[Left]]:
     """Every method with every model.
 
@@ -77,6 +80,8 @@ def ways_of(
         indexing: What making the index took.
         base_url: Of an OpenAI-compatible server.
         at_once: Questions under way at a server.
+        told: What the user says of the model on a server.
+        ready: Gives an answerer its speed; that of a model in this process is tried.
 
     Raises:
         UsageError: If a method or a model is unknown.
@@ -87,7 +92,8 @@ def ways_of(
     ways: list[Way] = []
     left: list[Left] = []
     for model in dict.fromkeys(models):
-        answerer = _ready(open_answerer(model, base_url=base_url, encoder=index.encoder))
+        about = told if model.startswith("openai:") else Told()
+        answerer = ready(open_answerer(model, base_url=base_url, encoder=index.encoder, told=about))
         served = hasattr(answerer, "price")
         for method, made in classes.items():
             name = f"{method} {model}"
@@ -103,16 +109,6 @@ def ways_of(
                 continue
             ways.append(Way(name, method, model, does, at_once if served else 1))
     return ways, left
-
-
-def _ready(answerer: Answerer) -> Answerer:
-    """With a measured speed where the model runs in this process."""
-    if not hasattr(answerer.model, "logits"):
-        return answerer
-    from isoflop.augment.answerers.local import trial
-
-    ready: Answerer = replace(answerer, speed=trial(answerer.model))  # type: ignore[type-var]  # a dataclass
-    return ready
 
 
 def _maker(
