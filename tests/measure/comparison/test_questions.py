@@ -68,6 +68,53 @@ def test_squad_and_csv_and_json_lines_hold_the_same_questions(tmp_path: Path) ->
     assert others == [first, first]
 
 
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"question": "Who?", "answers": []}, "no 'id'"),
+        ({"id": "b", "answers": []}, "no 'question'"),
+        ({"id": "b", "question": "Who?", "answers": [{"start": 3}]}, "no 'text'"),
+        ({"id": "b", "question": "Who?", "answers": 7}, "something else"),
+        ("Who?", "something else"),
+    ],
+)
+def test_a_broken_squad_file_is_refused_with_the_place(
+    tmp_path: Path, entry: object, says: str
+) -> None:
+    whole = {"id": "a", "question": "When?", "answers": [{"text": "six"}]}
+    data = [{"title": "Town", "paragraphs": [{"context": "", "qas": [whole, entry]}]}]
+    path = written(tmp_path, json.dumps({"data": data}), "squad.json")
+    with pytest.raises(
+        UnusableExam, match=rf"squad\.json, article 1 \(Town\), paragraph 1, question 2.*{says}"
+    ):
+        read(path)
+
+
+def test_an_article_without_paragraphs_is_named(tmp_path: Path) -> None:
+    for article, says in (({"title": "Town"}, "no 'paragraphs'"), (["Town"], "something else")):
+        path = written(tmp_path, json.dumps({"data": [article]}), "squad.json")
+        with pytest.raises(UnusableExam, match=rf"article 1: .*{says}"):
+            read(path)
+
+
+@pytest.mark.parametrize("weight", ["abc", -1, 0, "nan", [2]])
+def test_a_weight_that_is_none_is_refused_with_its_row(tmp_path: Path, weight: object) -> None:
+    path = written(tmp_path, lines({"text": "Who?"}, {"text": "When?", "weight": weight}))
+    with pytest.raises(UnusableExam, match=r"questions\.jsonl, row 2: weight .* no number above 0"):
+        read(path)
+
+
+def test_weights_are_read_as_numbers_and_are_one_where_there_are_none(tmp_path: Path) -> None:
+    path = written(tmp_path, "text,weight\nWho?,2.5\nWhen?,\n", "questions.csv")
+    assert [q.weight for q in read(path).questions] == [2.5, 1.0]
+
+
+def test_an_answer_without_a_text_is_refused_with_its_row(tmp_path: Path) -> None:
+    path = written(tmp_path, lines({"text": "Who?", "answers": [{"start": 3}]}))
+    with pytest.raises(UnusableExam, match="row 1: answers holds"):
+        read(path)
+
+
 def test_tuning_questions_are_never_measured_on_and_only_scored_ones_tune(tmp_path: Path) -> None:
     rows = [{"text": f"{n}?", **({"answers": ["x"]} if n % 2 else {})} for n in range(100)]
     asked = read(written(tmp_path, lines(*rows)))

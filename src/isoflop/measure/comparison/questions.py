@@ -1,5 +1,6 @@
 """Questions to compare by: read from a file, or made from the documents; and their split."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -71,7 +72,7 @@ def read(path: Path) -> QuestionSet:
 def _read(path: Path) -> Iterator[tuple[Question, bool]]:
     for number, row in enumerate(rows(path), start=1):
         if isinstance(row.get("data"), list):
-            yield from _squad(row["data"])
+            yield from _squad(path, row["data"])
             continue
         text = str(fields.first(row, fields.PROMPTS) or "").strip()
         if not text:
@@ -80,12 +81,18 @@ def _read(path: Path) -> Iterator[tuple[Question, bool]]:
                 "Write 'id', 'text' and 'answers'."
             )
         known = [name for name in fields.ANSWERS if row.get(name) is not None]
-        answers = tuple(_texts(row[known[0]])) if known else ()
+        try:
+            answers = tuple(_texts(row[known[0]])) if known else ()
+        except KeyError:
+            raise UnusableExam(
+                f"{path}, row {number}: {known[0]} holds {row[known[0]]!r}, without a text. "
+                "Write a list of texts."
+            ) from None
         yield (
             Question(
                 id=fields.identifier(row), text=text, answers=answers,
                 cluster=str(fields.first(row, fields.CLUSTERS) or ""),
-                weight=float(row.get("weight") or 1.0),
+                weight=_weight(path, number, row.get("weight")),
             ),
             bool(known),
         )  # fmt: skip
@@ -103,14 +110,50 @@ def _texts(value: Any) -> Iterator[str]:
             yield text
 
 
-def _squad(articles: Iterable[Any]) -> Iterator[tuple[Question, bool]]:
-    for number, article in enumerate(articles):
-        cluster = str(article.get("title") or number)
-        for paragraph in article["paragraphs"]:
-            for asked in paragraph["qas"]:
-                answers = tuple(dict.fromkeys(each["text"] for each in asked.get("answers", ())))
-                known = "answers" in asked or bool(asked.get("is_impossible"))
-                yield Question(str(asked["id"]), asked["question"], (), answers, cluster), known
+def _weight(path: Path, number: int, value: Any) -> float:
+    """Of a question; 1 where none is given."""
+    if value is None or value == "":
+        return 1.0
+    try:
+        weight = float(value)
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise UnusableExam(
+            f"{path}, row {number}: weight {value!r} is no number above 0. Write one, or leave "
+            "weight out."
+        )
+    return weight
+
+
+def _squad(path: Path, articles: Sequence[Any]) -> Iterator[tuple[Question, bool]]:
+    """Questions of SQuAD's form: articles of paragraphs with `qas`."""
+    for number, article in enumerate(articles, start=1):
+        place = f"article {number}"
+        try:
+            cluster = str(article.get("title") or number)
+            for at, paragraph in enumerate(article["paragraphs"], start=1):
+                for nth, asked in enumerate(paragraph["qas"], start=1):
+                    place = f"article {number} ({cluster}), paragraph {at}, question {nth}"
+                    yield _squad_question(asked, cluster)
+        except KeyError as lacks:
+            raise _no_squad(path, place, f"there is no {lacks}") from None
+        except (TypeError, AttributeError):
+            raise _no_squad(path, place, "something else stands where one should") from None
+
+
+def _squad_question(asked: Any, cluster: str) -> tuple[Question, bool]:
+    answers = tuple(dict.fromkeys(each["text"] for each in asked.get("answers", ())))
+    known = "answers" in asked or bool(asked.get("is_impossible"))
+    return Question(str(asked["id"]), asked["question"], (), answers, cluster), known
+
+
+def _no_squad(path: Path, place: str, what: str) -> UnusableExam:
+    return UnusableExam(
+        f"{path}, {place}: {what}. In SQuAD's form data holds articles with paragraphs, these hold "
+        "qas, and each of them has id, question and answers with a text each. Mend the file, or "
+        "write JSON lines with id, text and answers."
+    )
 
 
 def refuse_repeated(name: str, questions: Sequence[Question]) -> None:
