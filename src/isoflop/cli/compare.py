@@ -303,6 +303,7 @@ def lines_below(report: "Report") -> list[str]:
         race = values["race"]
         lines.append(f"Racing saved {race['saved']:.0%} of the calls.")
         lines.append(textwrap.fill(f"({race['guarantee']}.)", width=100))
+    lines += values["questions"].get("notes", [])
     lines += [
         f"Made questions ({leak['form']}, {leak['questions']}): {leak['overlap']:.0%} of their "
         "words stand in the sentence they ask for; of people's questions 65 %."

@@ -177,7 +177,17 @@ def test_who_was_stopped_is_told_with_the_rival_and_what_was_saved(tmp_path: Pat
     [[name, rival, after, *_]] = cells(tree, "Ways that stopped early")
     assert (name, rival) == ("bad m", "good m")
     assert int(after) == report.values["race"]["stops"]["bad m"]["questions"] < count
-    assert f"Racing saved {report.values['race']['saved']:.0%} of the calls" in tree.text_content()
+    text = tree.text_content()
+    assert f"Racing saved {report.values['race']['saved']:.0%} of the calls" in text
+    assert report.values["race"]["over_for"] == "good m"
+    assert "The race was over for good m before every question was asked." in text
+
+
+def test_a_race_that_went_to_the_end_was_over_for_nobody(tmp_path: Path) -> None:
+    methods = {("one", "m"): answering(40), ("other", "m"): answering(40, prompt=50)}
+    report = reported(methods, tmp_path, race=False)
+    assert report.values["race"]["over_for"] is None
+    assert "The race was over" not in report.page()
 
 
 def test_report_json_is_json_even_where_an_e_value_is_infinite(tmp_path: Path) -> None:

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from isoflop import compare
+from isoflop.documents import Passage
 from isoflop.errors import UnusableExam
 from isoflop.measure.comparison.plan import Plan
-from isoflop.measure.comparison.questions import read, split
+from isoflop.measure.comparison.questions import QuestionSet, absent, noted_absent, read, split
 from isoflop.measure.comparison.report import build
 from isoflop.questions import Question
+from isoflop.search.index import Index
+from tests.cli.test_commands import isoflop
 from tests.measure.comparison.scripted import SEEN, Scripted, carried, numbered, plan_of, run_in
 
 
@@ -159,3 +163,52 @@ def test_answers_that_are_not_in_the_documents_make_no_way_right_and_nothing_is_
         values = build(plan, run.rows, outcome, tmp_path, SEEN).values
     assert values["ways"][0]["accuracy"]["value"] == 0
     assert values["recommendation"] is None
+
+
+def asked_for(id: str, *answers: str) -> Question:
+    return Question(id, "What?", (), answers)
+
+
+def test_an_answer_is_absent_when_its_words_stand_nowhere_in_that_order() -> None:
+    texts = ["The Harbour of Wexcombe, dredged in 1932.", "A ferry."]
+    present = [
+        asked_for("case", "harbour of WEXCOMBE"),
+        asked_for("articles", "the ferry"),
+        asked_for("second", "Sandholm", "1932"),
+    ]
+    missing = [
+        asked_for("order", "Wexcombe harbour"),
+        asked_for("part", "193"),
+        asked_for("across", "1932 ferry"),
+        asked_for("end", "1932 and later"),
+        asked_for("empty", "the"),
+    ]
+    assert absent([*present, *missing, asked_for("none")], texts) == [q.id for q in missing]
+
+
+def test_an_answer_may_go_from_one_passage_into_the_next() -> None:
+    passages = [Passage("a", 0, 12, "It was Edwin"), Passage("a", 12, 24, " Marlow then")]
+    asked = QuestionSet("q", (asked_for("a", "Edwin Marlow"), asked_for("b", "Marlow Edwin")))
+    noted = noted_absent(asked, asked.questions, passages)
+    assert len(noted.notes) == 1
+    assert noted.notes[0].startswith("Of 2 questions with answers, 1 have none")
+    assert "such as b:" in noted.notes[0]
+
+
+def test_absent_answers_are_told_before_the_run_and_stand_in_the_report(
+    documents: Path, tmp_path: Path
+) -> None:
+    index = Index.open(documents)
+    index.update()
+    asked = [asked_for("dredged", "1932"), asked_for("moon", "in 1969")]
+    told: list[str] = []
+    report = compare(
+        index, asked, models=["extractive"], methods=["retrieval"], folder=tmp_path / "run",
+        tell=told.append, begin=lambda plan, found: told.append("forecast"),
+    )  # fmt: skip
+    note = told[0]
+    assert note.startswith("Of 2 questions with answers, 1 have none")
+    assert told[1] == "forecast"
+    assert report.values["questions"]["notes"] == [note]
+    assert note in report.page()
+    assert note in isoflop("compare", "--show", tmp_path / "run").stdout

@@ -119,6 +119,10 @@ def carried_out(
         tell(f"{into} holds this comparison already; this is its report.")
         return done
 
+    asked = asking.noted_absent(asked, measured, tuple(index.passages()))
+    for note in asked.notes:
+        tell(note)
+
     def score(question: Question, answer: Answer) -> float:
         return figures(answer, question.answers)[_metric(wish)]
 

@@ -238,7 +238,9 @@ def _accuracy(values: Row) -> Markup:
     if values["wrong"]:
         metric += f", less {values['wrong']:g} for a wrong one"
     table = tables.of_ways(values["ways"], metric, _advised(values))
-    return element("section", element("h2", "Accuracy" if scored else "Answers"), chart, table)
+    notes = [element("p", note, class_="soft") for note in values["questions"].get("notes", ())]
+    heading = element("h2", "Accuracy" if scored else "Answers")
+    return element("section", heading, chart, table, notes)
 
 
 def _forecast(values: Row) -> Markup | None:
@@ -262,6 +264,8 @@ def _forecast(values: Row) -> Markup | None:
 def _race(values: Row) -> Markup:
     race = values["race"]
     said = f"Racing saved {race['saved']:.0%} of the calls; {race['guarantee']}."
+    if race.get("over_for"):
+        said += f" The race was over for {race['over_for']} before every question was asked."
     said = said.replace(" %", "\N{NO-BREAK SPACE}%")
     return element(
         "section",

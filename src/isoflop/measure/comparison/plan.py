@@ -52,6 +52,8 @@ class Outcome:
         settings: Of each way that was prepared.
         failed: Ways that could not go on, and why.
         stops: Ways that were beaten, as `Field` tells it.
+        over_for: The way that the race was over for before all questions were asked, as what was
+            left would hardly have changed that it is advised; empty if it went on to the end.
         asked: Questions that each way answered.
         doubts: By model, what in a server's own counts cannot be right; bills follow them.
         ended: Why the whole run ended early; empty if it did not.
@@ -60,6 +62,7 @@ class Outcome:
     settings: dict[str, Row] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     stops: dict[str, Row] = field(default_factory=dict)
+    over_for: str = ""
     asked: dict[str, int] = field(default_factory=dict)
     doubts: dict[str, list[str]] = field(default_factory=dict)
     ended: str = ""

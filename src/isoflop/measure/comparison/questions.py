@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from isoflop.documents import Document, Passage
 from isoflop.errors import UnusableExam
-from isoflop.measure.exams import fields
+from isoflop.measure.exams import fields, spans
 from isoflop.measure.exams.rows import rows
 from isoflop.questions import Question
 
@@ -34,6 +34,7 @@ class QuestionSet:
             the documents do not answer it, and to say so is right.
         made: Whether they were made from the documents.
         leak: What made questions give away, by form.
+        notes: What a user should know of them, each in a sentence.
     """
 
     name: str
@@ -41,6 +42,7 @@ class QuestionSet:
     unscored: frozenset[str] = frozenset()
     made: bool = False
     leak: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def scored(self) -> bool:
@@ -209,6 +211,44 @@ def documents_of(passages: Iterable[Passage]) -> list[Document]:
         gap = " " * max(0, passage.start - len(held))
         texts[passage.document] = held + gap + passage.text[max(0, len(held) - passage.start) :]
     return [Document(id, text, id, "text/plain", "") for id, text in texts.items()]
+
+
+def absent(questions: Sequence[Question], texts: Iterable[str]) -> list[str]:
+    """Ids of questions none of whose accepted answers stands in a text, word for word.
+
+    Words are compared as answers are, without case, punctuation and articles. Questions that are
+    to have no answer are not among them.
+    """
+    begins: dict[str, set[tuple[str, ...]]] = defaultdict(set)  # answers by their first word
+    keys = {q.id: [tuple(spans.words(answer)) for answer in q.answers] for q in questions}
+    for key in {key for each in keys.values() for key in each if key}:
+        begins[key[0]].add(key)
+    seen: set[tuple[str, ...]] = set()
+    for text in texts:
+        words = spans.words(text)
+        for at, word in enumerate(words):
+            if word in begins:
+                found = {k for k in begins[word] if tuple(words[at : at + len(k)]) == k}
+                seen |= found
+                begins[word] -= found
+    return [id for id, each in keys.items() if each and seen.isdisjoint(each)]
+
+
+def noted_absent(
+    asked: QuestionSet, measured: Sequence[Question], passages: Sequence[Passage]
+) -> QuestionSet:
+    """With a note on how many of the answers that count stand nowhere in the documents."""
+    answered = [q for q in measured if q.answers]
+    if asked.made or not answered:
+        return asked
+    missing = absent(answered, (document.text for document in documents_of(passages)))
+    if not missing:
+        return asked
+    note = (
+        f"Of {len(answered):,} questions with answers, {len(missing):,} have none that stands in "
+        f"the documents word for word, such as {missing[0]}: ways that quote cannot be right there."
+    )
+    return replace(asked, notes=(*asked.notes, note))
 
 
 def split(

@@ -128,6 +128,7 @@ def build(
             "scored": sum(q.id not in plan.asked.unscored for q in plan.measured),
             "made": plan.asked.made,
             "leak": list(plan.asked.leak),
+            "notes": list(plan.asked.notes),
         },
         "ways": [each.as_dict() for each in found],
         "frontiers": {
@@ -139,6 +140,7 @@ def build(
         "race": {
             "on": plan.race,
             "saved": results.saved(plan, outcome),
+            "over_for": outcome.over_for or None,
             "stops": {name: _finite(stop) for name, stop in outcome.stops.items()},
             "guarantee": GUARANTEE if plan.race else "no way was stopped",
         },

@@ -320,7 +320,10 @@ def recommended(found: Sequence[Result], axis: Currency) -> Result | None:
 
 
 def break_evens(found: Sequence[Result], axes: Sequence[str] = AXES) -> list[Row]:
-    """Questions after which the totals of two ways of the frontier, or the advised, are equal."""
+    """Questions after which the totals of two ways are equal, of every pair whose totals cross.
+
+    Ways without an accuracy are left out.
+    """
     pairs = []
     some = [r for r in found if r.accuracy is not None]
     for axis in axes:

@@ -157,6 +157,8 @@ def carry_out(plan: Plan, run: Run, *, progress: Progress, tell: Tell) -> Outcom
     for way in plan.ways:
         keys = (answer_key(way.name, q.id) for q in plan.measured)
         outcome.asked[way.name] = sum(key in run.rows for key in keys)
+        if way.name == field_.advice and outcome.asked[way.name] < len(plan.measured):
+            outcome.over_for = way.name
         doubts = _doubts(way)
         if doubts:
             outcome.doubts[way.model] = doubts
