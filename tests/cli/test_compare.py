@@ -126,6 +126,18 @@ def test_the_forecast_alone_spends_nothing(documents: Path, questions: Path) -> 
     assert each["low"]["flops"] <= each["middle"]["flops"] <= each["high"]["flops"]
 
 
+def test_the_forecast_of_a_finished_run_is_shown_again(
+    documents: Path, questions: Path, tmp_path: Path
+) -> None:
+    report = run(documents, questions, tmp_path / "run", "--methods", "retrieval")
+    lines = (tmp_path / "run" / "paid.jsonl").read_bytes()
+    told = run(documents, questions, tmp_path / "run", "--methods", "retrieval", "--forecast")
+    assert "ways" not in told
+    said = report["ways"][0]["forecast"]["each"]  # type: ignore[index]  # JSON
+    assert told["forecast"]["retrieval extractive"]["each"] == said  # type: ignore[index]  # JSON
+    assert (tmp_path / "run" / "paid.jsonl").read_bytes() == lines
+
+
 def test_questions_can_be_made_from_the_documents(tmp_path: Path) -> None:
     folder = tmp_path / "notes"
     folder.mkdir()

@@ -119,6 +119,7 @@ def _run(path: str, questions: Path | None, *, as_json: bool, **chosen: Any) -> 
             learned=_learned(learn),
             race=not chosen.pop("full"),
             indexing=update.bill if update is not None and update.embedded else None,
+            from_report=not only_forecast,
             begin=_before(as_json=as_json, stop=only_forecast, budget=chosen["budget"]),
             progress=bar,
             tell=note,

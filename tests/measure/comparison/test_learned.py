@@ -19,6 +19,18 @@ def learned(
     return [question.text for question in made]
 
 
+def test_questions_to_learn_are_made_once_for_all_ways(documents: Path, tmp_path: Path) -> None:
+    index = Index.open(documents)
+    index.update()
+    ways, _ = ways_of(
+        index, ["extractive", "isoflop:reading"], ["retrieval"], folder=tmp_path,
+        score=lambda question, answer: 0.0, ready=lambda answerer: answerer,
+    )  # fmt: skip
+    first, second = (way.does.material.made(50) for way in ways)  # type: ignore[attr-defined]  # both have it
+    assert first is second
+    assert first
+
+
 def test_a_question_that_is_measured_is_not_learned(documents: Path, tmp_path: Path) -> None:
     index = Index.open(documents)
     index.update()

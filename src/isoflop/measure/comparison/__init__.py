@@ -37,6 +37,7 @@ def compare(
     context: int | None = None,
     tokenizer: str | None = None,
     indexing: "Bill | None" = None,
+    from_report: bool = True,
     begin: Callable[[Any, Mapping[str, Any]], None] = lambda plan, forecasts: None,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
     tell: Callable[[str], None] = lambda text: None,
@@ -70,6 +71,8 @@ def compare(
             default.
         tokenizer: The served model's tokenizer.json, by which the server's counts are checked.
         indexing: What making the index took.
+        from_report: Whether a comparison that went through before is answered by its report at
+            once; else `begin` is told its forecast before that is read from the run.
         begin: Told the plan and the forecasts before anything is spent.
         progress: Told the stage, what is done and what there is to do.
         tell: Told in a line what happens on the way.
@@ -91,5 +94,5 @@ def compare(
     )  # fmt: skip
     return carried_out(
         index, questions, wish, None if folder is None else Path(folder), learned=learned,
-        indexing=indexing, begin=begin, progress=progress, tell=tell,
+        indexing=indexing, from_report=from_report, begin=begin, progress=progress, tell=tell,
     )  # fmt: skip

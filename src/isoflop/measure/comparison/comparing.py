@@ -99,6 +99,7 @@ def carried_out(
     *,
     learned: Sequence[Question],
     indexing: Bill | None,
+    from_report: bool,
     begin: Callable[[Any, Mapping[str, Any]], None],
     progress: Progress,
     tell: Tell,
@@ -115,7 +116,7 @@ def carried_out(
     into = folder or _usual_folder(about)
     rule, budget = wish.rule, None if wish.budget is None else parse(wish.budget)
     axis = _axis(wish, budget)
-    if (done := _done(into, about, axis, wish)) is not None:
+    if from_report and (done := _done(into, about, axis, wish)) is not None:
         tell(f"{into} holds this comparison already; this is its report.")
         return done
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def ways_of(
     """
     passages = tuple(index.passages())
     classes = {name: method_class(name) for name in methods or plugins.names("method", METHODS)}
+    maker = _maker(passages, learned, measured)
     ways: list[Way] = []
     left: list[Left] = []
     for model in dict.fromkeys(models):
@@ -100,7 +102,7 @@ def ways_of(
             material = Material(
                 index=index, passages=passages, folder=folder / "prepared" / _plain(name),
                 indexing=indexing, tuning=tuple(tuning), score=score,
-                made=_maker(passages, learned, measured), options=options or {},
+                made=maker, options=options or {},
             )  # fmt: skip
             try:
                 does = made(answerer, material)
@@ -117,9 +119,11 @@ def _maker(
     """What fine-tuning learns: the questions given, or as many as can be made.
 
     None of them is word for word one that is measured: to have it learned by heart shows nothing.
+    They are made once for all ways: of a large corpus that takes longer than a question.
     """
     kept_apart = {question.text for question in measured}
 
+    @cache
     def made(count: int) -> Sequence[Question]:
         given = tuple(q for q in learned if q.text not in kept_apart)
         found = given or asking.make(passages, count, seed=1).questions
