@@ -12,7 +12,6 @@ import pytest
 from lxml import etree, html  # type: ignore[import-untyped]  # no stubs
 
 from isoflop.errors import EndpointError
-from isoflop.measure.comparison import page as pages
 from isoflop.measure.comparison.page import page
 from isoflop.measure.comparison.report import Report
 from isoflop.measure.comparison.tables import NAMES, of_answers
@@ -303,14 +302,16 @@ def test_ways_that_failed_are_named_with_their_reason(tmp_path: Path) -> None:
     assert "No way is recommended" in parsed(every.page()).text_content()
 
 
-def test_without_the_packages_that_draw_the_page_says_which_extra(
-    report: Report, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def absent(name: str) -> None:
-        return None
-
-    monkeypatch.setattr(pages, "find_spec", absent)
-    tree = parsed(report.page())
+def test_without_the_packages_that_draw_the_page_says_which_extra(report: Report) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "sys.modules.update(altair=None, vl_convert=None)  # to import them is an error now\n"
+        "from isoflop.measure.comparison.report import read\n"
+        "print(read(Path(sys.argv[1])).page())"
+    )
+    command = [sys.executable, "-c", code, str(report.folder)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    tree = parsed(run.stdout)
     assert not list(tree.iter("svg", "{*}svg"))
     assert "pip install 'isoflop[plot]'" in tree.text_content()
     assert len(cells(tree, "FLOPs: forecast")) == 5
