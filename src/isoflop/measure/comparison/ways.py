@@ -16,8 +16,6 @@ from isoflop.measure.comparison.trials import timed_here
 from isoflop.questions import Answer, Question
 from isoflop.search.index import Index
 
-QUICK = tuple(name for name in METHODS if name != "exhaustive")
-
 
 @dataclass(frozen=True, slots=True)
 class Way:
