@@ -10,7 +10,7 @@ from isoflop.augment.answerer import Answerer, open_answerer
 from isoflop.augment.answerers.continuing import Continuing, plain, quoted
 from isoflop.augment.answerers.instructed import Instructed, Served
 from isoflop.augment.answerers.local import architecture_of, flops_of, trial
-from isoflop.augment.ask import NOT_ANSWERED
+from isoflop.augment.citations import NOT_ANSWERED
 from isoflop.documents import Passage
 from isoflop.errors import UsageError
 from isoflop.lm.model import Generated, Message

@@ -1,6 +1,7 @@
 """A question, documents, an answer: the whole way, and the bill."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ from isoflop import catalog
 from isoflop.bill import Bill
 from isoflop.errors import UsageError, did_you_mean
 from isoflop.meter import measured
-from isoflop.plan.price import endpoint_bill, run_bill
+from isoflop.plan.price import endpoint_bill
 from isoflop.questions import Answer, Hit, Way
 from isoflop.search.index import Index
 from isoflop.settings import setting
@@ -16,7 +17,6 @@ from isoflop.settings import setting
 if TYPE_CHECKING:
     from isoflop.search.update import Progress
 
-NOT_ANSWERED = "The documents do not answer this."
 SCHEMES = ("extractive", "openai:NAME")
 
 
@@ -79,21 +79,12 @@ def _check_model(name: str) -> None:
 
 
 def _extracted(question: str, index: Index, hits: Sequence[Hit], searched: Bill) -> Answer:
-    from isoflop.augment.extractive import select
+    from isoflop.augment.extractive import answered, select
 
     with measured() as reading:
         selection = select(question, hits, index.encoder)
-    bill = searched + run_bill(
-        catalog.this_machine(),
-        seconds=reading.seconds,
-        joules=reading.joules,
-        flops=selection.flops,
-        prompt_tokens=selection.padded_tokens,
-    )
-    if selection.abstained:
-        return Answer(NOT_ANSWERED, (), tuple(hits), abstained=True, bill=bill)
-    text = "\n".join(citation.quote for citation in selection.citations)
-    return Answer(text, selection.citations, tuple(hits), abstained=False, bill=bill)
+    answer = answered(selection, hits, reading)
+    return replace(answer, bill=searched + answer.bill)
 
 
 def _generated(
@@ -104,8 +95,6 @@ def _generated(
     base_url: str | None,
     on_text: Callable[[str], None] | None,
 ) -> Answer:
-    from dataclasses import replace
-
     from isoflop.augment import cited
     from isoflop.lm.open import open_model
 

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from math import exp
 from typing import TYPE_CHECKING
 
+from isoflop import catalog
 from isoflop.augment.asked import stems
+from isoflop.augment.citations import NOT_ANSWERED
 from isoflop.augment.evidence import FEATURES, Evidence, evidence
-from isoflop.questions import Citation, Hit
+from isoflop.meter import Reading
+from isoflop.plan.price import run_bill
+from isoflop.questions import Answer, Citation, Hit
 
 if TYPE_CHECKING:
     from isoflop.search.encoder import Encoder
@@ -90,6 +94,27 @@ def select(
         found.padded_tokens,
         found.flops,
     )
+
+
+def answered(selection: Selection, hits: Sequence[Hit], reading: Reading) -> Answer:
+    """The quotes as an answer, or that nothing answers; with what choosing them took here.
+
+    Args:
+        selection: What was chosen.
+        hits: What it was chosen from.
+        reading: Time and energy of choosing.
+    """
+    bill = run_bill(
+        catalog.this_machine(),
+        seconds=reading.seconds,
+        joules=reading.joules,
+        flops=selection.flops,
+        prompt_tokens=selection.padded_tokens,
+    )
+    if selection.abstained:
+        return Answer(NOT_ANSWERED, (), tuple(hits), abstained=True, bill=bill)
+    text = "\n".join(citation.quote for citation in selection.citations)
+    return Answer(text, selection.citations, tuple(hits), abstained=False, bill=bill)
 
 
 def score(features: Sequence[float]) -> float:

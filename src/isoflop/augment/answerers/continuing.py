@@ -7,7 +7,7 @@ from typing import Any
 
 from isoflop.augment.answerer import Speed
 from isoflop.augment.answerers.local import context_of, cost_of, measured_bill
-from isoflop.augment.ask import NOT_ANSWERED
+from isoflop.augment.citations import NOT_ANSWERED
 from isoflop.augment.sentences import sentences
 from isoflop.bill import Bill
 from isoflop.documents import Passage

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoflop import catalog
-from isoflop.augment.ask import NOT_ANSWERED
 from isoflop.augment.evidence import PADDING
-from isoflop.augment.extractive import PASSAGES, Selection, select
+from isoflop.augment.extractive import PASSAGES, Selection, answered, select
 from isoflop.augment.methods.forecasting import UNKNOWN
 from isoflop.bill import Bill
 from isoflop.documents import Passage
@@ -74,17 +73,7 @@ class Quoting:
         """The best sentences of these passages, or the sentence that none answers."""
         with measured() as reading:
             selection = self._best(question, hits)
-        bill = run_bill(
-            catalog.this_machine(),
-            seconds=reading.seconds,
-            joules=reading.joules,
-            flops=selection.flops,
-            prompt_tokens=selection.padded_tokens,
-        )
-        if selection.abstained:
-            return Answer(NOT_ANSWERED, (), tuple(hits), abstained=True, bill=bill)
-        text = "\n".join(citation.quote for citation in selection.citations)
-        return Answer(text, selection.citations, tuple(hits), abstained=False, bill=bill)
+        return answered(selection, hits, reading)
 
     def _best(self, question: str, hits: Sequence[Hit]) -> Selection:
         """Of all hits, so many at a time as `select` reads; the surest selection."""

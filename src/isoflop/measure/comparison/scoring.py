@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from isoflop.augment.ask import NOT_ANSWERED
+from isoflop.augment.citations import NOT_ANSWERED
 from isoflop.errors import UsageError, did_you_mean
 from isoflop.measure.exams import spans
 from isoflop.questions import Answer, Question
