@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from isoflop import compare
+from isoflop.measure.comparison.advised import Advised
+from isoflop.questions import Question
 from isoflop.search.index import Index
+from isoflop.worlds import World
 from tests.cli.test_commands import in_json, isoflop
 
 PLUGIN = '''"""A method in one file: whatever is asked, the first passage is the answer."""
@@ -91,6 +95,35 @@ def test_ask_answers_as_a_run_advised(documents: Path, questions: Path, tmp_path
     assert answer["way"] == "retrieval extractive"
     assert "1932" in answer["text"]
     assert answer["citations"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["--model", "extractive"], ["-k", "8"], ["--where", "source:*.md"], ["--by", "bm25"], ["."]],
+)
+def test_what_a_run_decides_is_refused_beside_it(tmp_path: Path, more: list[str]) -> None:
+    told = isoflop("ask", "When?", *more, "--as", tmp_path, code=2)
+    name = more[0] if len(more) > 1 else "PATH"
+    assert f"leave out {name}, or leave out --as" in told.stderr
+
+
+def test_ask_as_a_run_makes_no_trial_of_the_speed(tmp_path: Path) -> None:
+    world = World(5, people=6, towns=2, firms=2, gaps=0.0)
+    for document in world.documents():
+        (tmp_path / "town" / document.id).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "town" / document.id).write_text(document.text)
+    index = Index.open(tmp_path / "town")
+    index.update()
+    rows = list(world.asked())[:6]
+    questions = [Question(f"q{n}", text, (), (f.value,)) for n, (f, text) in enumerate(rows)]
+    compare(index, questions, models=["isoflop:reading"], methods=["retrieval"],
+            options={"k": 1, "by": "bm25"}, folder=tmp_path / "run", race=False)  # fmt: skip
+    advised = Advised(tmp_path / "run")
+    assert advised.way.does.answerer.speed is None  # type: ignore[attr-defined]  # every method has it
+    right = [advised.answer(q.text).text == q.answers[0] for q in questions]
+    assert sum(right) >= 3
+    answer = advised.answer(questions[0].text)
+    assert answer.bill.basis_of("seconds") == "measured"
 
 
 def test_two_runs_are_compared_way_by_way(documents: Path, questions: Path, tmp_path: Path) -> None:

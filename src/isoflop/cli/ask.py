@@ -1,10 +1,12 @@
 """isoflop ask: an answer with citations and its bill."""
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from isoflop.augment.ask import ask as answer_question
 from isoflop.cli import options
@@ -36,7 +38,9 @@ from isoflop.search.index import Index
 @options.fixed
 @options.wait
 @options.as_json
+@click.pass_context
 def ask(
+    context: click.Context,
     question: str,
     path: str,
     model: str | None,
@@ -59,7 +63,9 @@ def ask(
     if not question.strip():
         raise UsageError("The question is empty. Ask with at least one word.")
     if advised is not None:
-        _as_advised(question, advised, base_url, as_json=as_json)
+        _refuse_what_is_decided(context)
+        current = partial(options.current, fixed=fixed, wait=wait)
+        _as_advised(question, advised, base_url, current, as_json=as_json)
         return
     index = Index.open(path, into=into, encoder=encoder)
     update = options.current(index, fixed=fixed, wait=wait)
@@ -88,12 +94,39 @@ def ask(
     note(f"bill: {bill_line(answer.bill)}")
 
 
-def _as_advised(question: str, run: Path, base_url: str | None, *, as_json: bool) -> None:
+def _refuse_what_is_decided(context: click.Context) -> None:
+    """Refuse options beside --as that the run decides: to leave them unheeded would be silent.
+
+    Raises:
+        UsageError: If there are any; the message names them.
+    """
+    names = {
+        "path": "PATH", "model": "--model", "k": "-k", "by": "--by", "where": "--where",
+        "into": "--into", "encoder": "--encoder",
+    }  # fmt: skip
+    usual = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+    given = [
+        shown for name, shown in names.items() if context.get_parameter_source(name) not in usual
+    ]
+    if given:
+        raise UsageError(
+            f"--as answers as its run recommends, from the run's documents: leave out "
+            f"{', '.join(given)}, or leave out --as."
+        )
+
+
+def _as_advised(
+    question: str,
+    run: Path,
+    base_url: str | None,
+    update: Callable[[Index], object],
+    *,
+    as_json: bool,
+) -> None:
     """Answer with what a comparison recommended, settings and all."""
     from isoflop.measure.comparison.advised import Advised
 
-    current = partial(options.current, fixed=False, wait=600.0)
-    way = Advised(run, base_url=base_url, update=current)
+    way = Advised(run, base_url=base_url, update=update)
     answer = way.answer(question)
     if as_json:
         print_json({"way": way.way.name, **answer_json(answer)})

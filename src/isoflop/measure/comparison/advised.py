@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from isoflop.augment.answerer import Told
 from isoflop.bill import Bill
 from isoflop.errors import UsageError
 from isoflop.measure.comparison import report as reporting
@@ -39,11 +40,15 @@ class Advised:
             DamagedRun: If the folder holds no report.
             UsageError: If the run advises nothing, or its way cannot be opened any more.
         """
-        advice = reporting.read(folder).recommendation
+        report = reporting.read(folder)
+        advice = report.recommendation
         if advice is None:
-            raise UsageError(
-                f"{folder} recommends nothing: no way was measured on questions with answers."
+            why = (
+                "no way does better than never to answer"
+                if report.values["best"]
+                else "no way was measured on questions with answers"
             )
+            raise UsageError(f"{folder} recommends nothing: {why}. Name a model with --model.")
         about = read_about(folder)
         self.index = Index.open(*about["documents"], into=about["index"])
         update(self.index)
@@ -53,6 +58,8 @@ class Advised:
             score=lambda question, answer: 0.0,
             options={**about["options"], **advice["settings"]},
             base_url=base_url or about.get("base_url"),
+            told=Told(*(about.get(name) for name in ("architecture", "context", "tokenizer"))),
+            ready=lambda answerer: answerer,  # one answer needs no forecast, so no trial
         )  # fmt: skip
         if not ways:
             raise UsageError(f"{advice['way']} cannot be used any more: {left[0].reason}.")
