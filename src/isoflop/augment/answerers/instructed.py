@@ -78,9 +78,7 @@ class Instructed:
         """What it says, every citation looked up."""
         with measured() as reading:
             answer = said(self.model, question, hits, self.most_tokens)
-        counted = answer.bill
-        made = _Counted(counted.prompt_tokens, counted.cached_tokens, counted.output_tokens)
-        return replace(answer, bill=measured_bill(self.model, made, reading))
+        return replace(answer, bill=measured_bill(self.model, answer.bill, reading))
 
     def exercise(
         self, question: str, passages: Sequence[Passage], said: str | None
@@ -93,13 +91,6 @@ class Instructed:
     def over(self, model: Any) -> "Instructed":
         """The same form over another model."""
         return replace(self, model=model)
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    prompt_tokens: float | None
-    cached_tokens: float | None
-    output_tokens: float | None
 
 
 @dataclass(frozen=True)

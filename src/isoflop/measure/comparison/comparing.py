@@ -20,7 +20,7 @@ from isoflop.measure.comparison.plan import VERSION, Plan, Progress, Tell
 from isoflop.measure.comparison.questions import QuestionSet
 from isoflop.measure.comparison.report import Report
 from isoflop.measure.comparison.running import carry_out, digest, forecasts_of
-from isoflop.measure.comparison.scoring import METRICS, Metric, Rule, figures
+from isoflop.measure.comparison.scoring import METRICS, Rule, figures
 from isoflop.measure.comparison.trials import Trials
 from isoflop.measure.comparison.ways import ways_of
 from isoflop.plan.retrieval import Corpus, assumed_speed, indexing_forecast, saved_speed
@@ -125,7 +125,7 @@ def carried_out(
         tell(note)
 
     def score(question: Question, answer: Answer) -> float:
-        return figures(answer, question.answers)[_metric(wish)]
+        return figures(answer, question.answers)[rule.metric]
 
     trials = Trials(into, served=budget is not None and budget.currency == "seconds")
     ways, left = ways_of(
@@ -168,11 +168,6 @@ def _indexing(index: Index) -> Bill:
     characters = sum(len(passage.text) for passage in index.passages())
     corpus = Corpus(characters, index.counts()["passages"])
     return indexing_forecast(machine, speed, shape, corpus)
-
-
-def _metric(wish: Wish) -> Metric:
-    metric: Metric = _one_of(wish.metric, METRICS, "metric")
-    return metric
 
 
 def _asked(

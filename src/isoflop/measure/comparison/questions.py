@@ -261,8 +261,8 @@ def split(
         tuning: How many to choose by; by default a fifth, at most `MOST_TUNING`, and none of
             fewer than `FEWEST`.
         most: Questions to measure on at most.
-        seed: Of the order. Whole clusters are never cut apart by it: a question may share its
-            document with one that settings were chosen by.
+        seed: Of the order. Clusters are not kept together: a question may share its document with
+            one that settings were chosen by.
     """
     order = list(asked.questions)
     random.Random(seed).shuffle(order)

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ from isoflop.bill import total
 from isoflop.errors import DamagedRun
 from isoflop.measure.comparison import result as results
 from isoflop.measure.comparison.page import drawable, page
-from isoflop.measure.comparison.plan import QUESTIONS, Outcome, Plan
+from isoflop.measure.comparison.plan import QUESTIONS, Outcome, Plan, answer_key
 from isoflop.measure.comparison.racing import GUARANTEE
 from isoflop.measure.comparison.result import Result
+from isoflop.measure.comparison.ways import Left
+from isoflop.measure.exams import spans
 from isoflop.run import Row, bill_of, read_rows, write_whole
 
 if TYPE_CHECKING:
@@ -145,7 +148,7 @@ def build(
             "guarantee": GUARANTEE if plan.race else "no way was stopped",
         },
         "agreement": _agreement(plan, rows, found),
-        "untested": [*_untested(plan), *_failed(found)],
+        "untested": _untested(plan, found),
         "ended": outcome.ended,
         "complete": not outcome.ended and not outcome.failed,
     }
@@ -157,18 +160,13 @@ def _finite(stop: Row) -> Row:
     return {key: None if value == float("inf") else value for key, value in stop.items()}
 
 
-def _untested(plan: Plan) -> list[Row]:
+def _untested(plan: Plan, found: Sequence[Result]) -> list[Row]:
+    """What does not go together, and what failed."""
+    failed = [each for each in found if each.status == "failed"]
+    every: list[Left | Result] = [*plan.left, *failed]
     return [
         {"name": each.name, "method": each.method, "model": each.model, "reason": each.reason}
-        for each in plan.left
-    ]
-
-
-def _failed(found: Sequence[Result]) -> list[Row]:
-    return [
-        {"name": each.name, "method": each.method, "model": each.model, "reason": each.reason}
-        for each in found
-        if each.status == "failed"
+        for each in every
     ]
 
 
@@ -220,11 +218,6 @@ def _agreement(plan: Plan, rows: Mapping[str, Row], found: Sequence[Result]) -> 
     """How often two ways say the same, where no answer is known."""
     if plan.asked.scored:
         return []
-    from itertools import combinations
-
-    from isoflop.measure.comparison.plan import answer_key
-    from isoflop.measure.exams import spans
-
     agreed = []
     for one, other in combinations([each.name for each in found if each.questions], 2):
         pairs = [

@@ -29,7 +29,7 @@ from isoflop.run import Row, bill_of
 
 AXES = ("flops", "seconds", "joules", "dollars", "grams_co2e")
 WARM_UP = 5  # questions after which seconds are forecast again
-THROUGH = ("measured", "unfinished")
+THROUGH = ("measured", "unfinished")  # status of a way that was neither beaten nor failed
 FEWEST = 2  # questions that an interval can be made of
 
 
@@ -259,9 +259,7 @@ def _compare(plan: Plan, rows: Mapping[str, Row], found: Sequence[Result]) -> No
 
 def best_of(found: Sequence[Result]) -> Result | None:
     """The most accurate of those that went through; of equals the first."""
-    through = [
-        r for r in found if r.accuracy is not None and r.status in ("measured", "unfinished")
-    ]
+    through = [r for r in found if r.accuracy is not None and r.status in THROUGH]
     return max(through, key=lambda r: r.accuracy.value if r.accuracy else 0.0, default=None)
 
 

@@ -130,10 +130,8 @@ class Rounds:
             )
 
     def _count(self, name: str, row: Row) -> None:
-        taken, (before, questions) = (
-            figure(bill_of(row), self.plan.axis),
-            self._sums.get(name, (0.0, 0)),
-        )
+        taken = figure(bill_of(row), self.plan.axis)
+        before, questions = self._sums.get(name, (0.0, 0))
         known = None if taken is None or before is None else before + taken
         self._sums[name] = known, questions + 1
 

@@ -24,7 +24,7 @@ from isoflop.measure.comparison.racing import Field
 from isoflop.measure.comparison.rounds import Rounds, leave_out
 from isoflop.measure.comparison.ways import Way
 from isoflop.questions import Question
-from isoflop.run import Row, Run, bill_of
+from isoflop.run import Row, Run, bill_of, write_whole
 
 
 def forecasts_of(
@@ -136,10 +136,7 @@ def carry_out(plan: Plan, run: Run, *, progress: Progress, tell: Tell) -> Outcom
     found = forecasts_of(plan, run)
     refuse_over_budget(plan, found)
     account, outcome = Account(run, plan.budget), Outcome()
-    costs = {
-        way.name: _cost(found[way.name], plan)
-        for way in plan.ways
-    }  # fmt: skip
+    costs = {way.name: _cost(found[way.name], plan) for way in plan.ways}
     scored = sum(q.id not in plan.asked.unscored for q in plan.measured)
     field_ = Field(
         costs, max(1, scored), plan.rule.bound, racing=plan.race and scored > 0 and _equal(plan),
@@ -212,9 +209,7 @@ def _keep_questions(plan: Plan, folder: Path) -> None:
         json.dumps({**asdict(q), "scored": q.id not in plan.asked.unscored}, ensure_ascii=False)
         for q in plan.measured
     ]
-    half = path.with_suffix(".part")
-    half.write_text("".join(line + "\n" for line in lines), "utf-8")
-    half.replace(path)
+    write_whole(path, "".join(line + "\n" for line in lines))
 
 
 def digest(questions: Sequence[Question]) -> str:
