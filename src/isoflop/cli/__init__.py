@@ -10,7 +10,7 @@ from isoflop.cli.lazy import LazyGroup
 from isoflop.errors import IsoflopError, MissingPackage
 
 COMMANDS = {
-    "demo": ("isoflop.cli.demo:demo", "What it does, on bundled pages, in under a minute."),
+    "demo": ("isoflop.cli.demo:demo", "Ways of answering, compared in two minutes."),
     "ask": ("isoflop.cli.ask:ask", "Answer a question from documents, with citations and bill."),
     "index": ("isoflop.cli.index:index", "Build or update an index of documents."),
     "search": ("isoflop.cli.search:search", "Ranked passages; TREC runs for evaluation."),
