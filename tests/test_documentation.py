@@ -3,15 +3,23 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+
+from isoflop.cli import group
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# A command line in text, in an example, or in a block that is only shown; up to a pipe or remark.
+COMMAND = re.compile(r"(?:`|^\$ |^    )isoflop ([a-z][^`\n|#>&;]*)", re.MULTILINE)
+KEPT = "log.md"  # the notebook says what was typed when it was written
 RUN = [page for page in PAGES if BLOCK.search(page.read_text())]
 
 
@@ -42,6 +50,35 @@ def test_examples_do_what_they_show(page: Path, tmp_path: Path) -> None:
             )  # fmt: skip
             assert run.returncode == 0, run.stderr
             assert matches(expected, run.stdout), f"$ {command_line}\n{run.stdout}\n{run.stderr}"
+
+
+def options_named(line: str) -> Iterator[tuple[str, set[str]]]:
+    """Options in a command line, each with all that the command has."""
+    command: click.Command = group
+    for word in shlex.split(line.replace("...", "")):
+        if word.startswith("--"):
+            known = {name for each in command.params for name in each.opts}
+            yield word.partition("=")[0].rstrip(".,;:)"), known | {"--help"}
+        elif isinstance(command, click.Group) and not word.isupper():
+            context = click.Context(command)
+            if command.name == "detect" and word not in command.list_commands(context):
+                word = "text"  # need not be named
+            found = command.get_command(context, word)
+            assert found is not None, f"no {word}: isoflop {line}"
+            command = found
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.name != KEPT],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_commands_that_are_only_shown_exist_with_their_options(page: Path) -> None:
+    text = re.sub(r"\\\n *", " ", page.read_text())
+    for line in COMMAND.findall(text):
+        assert not re.search(r'"[^"]*\$\d', line), f"a shell takes it out: {line}"
+        for option, known in options_named(line):
+            assert option in known, f"no {option}: isoflop {line}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -30,7 +30,7 @@ AXES = {"flops": "FLOP", "seconds": "s", "joules": "J", "dollars": "$", "grams_c
               "isoflop:PATH, hf:PATH-or-repo, openai:NAME.  [default: extractive and, where torch "
               "is installed, isoflop:reading]")  # fmt: skip
 @click.option("--methods", metavar="NAME,...", help=f"Of {', '.join(METHODS)}.  [default: all]")
-@click.option("--budget", metavar="AMOUNT", help='"$2", "1e15 FLOP", "10 minutes" or "50 kJ".')
+@click.option("--budget", metavar="AMOUNT", help="'$2', '1e15 FLOP', '10 minutes' or '50 kJ'.")
 @click.option("--make", type=click.IntRange(1), metavar="N", help="Make N questions from PATH.")
 @click.option("--most", type=click.IntRange(1), metavar="N", help="Measure on at most N questions.")
 @click.option("--tuning", type=click.IntRange(0), metavar="N",
@@ -233,7 +233,7 @@ def _agree(plan: "Plan", found: Mapping[str, "Row"], budget: str | None) -> None
         return
     price = f"up to {dollars(sum(known))}" if len(known) == len(costs) else "an unknown amount"
     if not sys.stdin.isatty():
-        raise UsageError(f'This may spend {price}. Say how much it may: --budget "$2".')
+        raise UsageError(f"This may spend {price}. Say how much it may: --budget '$2'.")
     if not click.confirm(f"This may spend {price}. Go on?", err=True):
         raise click.Abort
 

@@ -27,7 +27,8 @@ BEGUN = "begun.jsonl"
 # Tokens, FLOPs and prices bound what a call takes. Time is forecast from a short trial and may be
 # longer on a busy machine: so much more of it is set aside, and more once a call took more.
 LONGER: dict[Currency, float] = {"flops": 1.0, "seconds": 2.0, "joules": 2.0, "dollars": 1.0}
-FORMS = '"$2", "1e15 FLOP", "10 minutes" or "50 kJ"'
+# In single quotes: within double ones a shell takes $2 for a parameter of its own.
+FORMS = "'$2', '1e15 FLOP', '10 minutes' or '50 kJ'"
 
 
 @dataclass(frozen=True, slots=True)
