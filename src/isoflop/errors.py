@@ -2,6 +2,7 @@
 
 IsoflopError
 ├── UsageError           a wrong option, an empty query, an unknown name           exit code 2
+│   └── Unaskable        a text that this model cannot be asked; others can be     exit code 2
 ├── BudgetReached        the budget stopped it; what was done is saved             exit code 3
 ├── CheckFailed          a check that was asked for was not met                    exit code 4
 ├── Missing              a key, a model or an extra is not there                   exit code 5
@@ -17,6 +18,7 @@ IsoflopError
 ├── DamagedRun           a folder of a run is not one, or its lines are broken     exit code 1
 ├── UnusableExam         an exam, or answers recorded for it, that give no score   exit code 1
 └── EndpointError        a served model refused, failed or did not answer          exit code 1
+    ├── TooLongThere     it cannot read so much at once; less can be asked         exit code 1
     └── CannotScore      it gives no log-probabilities of a text, or no real ones  exit code 1
 """
 
@@ -34,6 +36,10 @@ class UsageError(IsoflopError):
     """The call itself is wrong."""
 
     exit_code = 2
+
+
+class Unaskable(UsageError):
+    """A text that a model cannot be asked, being too long or holding its marks; others can be."""
 
 
 class BudgetReached(IsoflopError):
@@ -100,6 +106,10 @@ class UnusableExam(IsoflopError):
 
 class EndpointError(IsoflopError):
     """A served model refused, failed or did not answer."""
+
+
+class TooLongThere(EndpointError):
+    """A text is longer than a served model can read at once."""
 
 
 class CannotScore(EndpointError):

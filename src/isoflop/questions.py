@@ -75,6 +75,8 @@ class Answer:
         hits: What was searched for it, best first.
         abstained: True when the documents do not answer.
         bill: What it took.
+        refused: Why the question could not be put to the model, being too long for it or holding
+            its marks; empty where it was asked.
     """
 
     text: str
@@ -82,3 +84,4 @@ class Answer:
     hits: tuple[Hit, ...]
     abstained: bool
     bill: Bill
+    refused: str = ""

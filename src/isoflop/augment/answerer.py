@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from isoflop import catalog
 from isoflop.bill import Bill
 from isoflop.documents import Passage
-from isoflop.errors import UsageError, did_you_mean
+from isoflop.errors import TooLongThere, Unaskable, UsageError, did_you_mean
 from isoflop.questions import Answer, Hit, Question
 
 NAMES = ("extractive", "isoflop:PATH", "hf:PATH-or-repo", "openai:NAME")
@@ -113,6 +113,15 @@ class Answerer(Protocol):
         Raises:
             UsageError: If its kind has none.
         """
+
+
+UNASKED = (Unaskable, TooLongThere)  # of one question; the next may be asked
+
+
+def unasked(why: Exception, hits: Sequence[Hit] = ()) -> Answer:
+    """That a question could not be put to a model: it is not answered, and says why."""
+    said = str(why)
+    return Answer(said, (), tuple(hits), abstained=True, bill=Bill(), refused=said)
 
 
 def open_answerer(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from isoflop.errors import UsageError
+from isoflop.errors import Unaskable, UsageError
 from isoflop.lm.causal import CausalModel
 from isoflop.lm.constrained import Constraint, Following
 from isoflop.lm.model import Generated, Scored
@@ -96,7 +96,8 @@ def generate(
             of a stop string.
 
     Raises:
-        UsageError: If a prompt is empty or fills the model's context.
+        UsageError: If a prompt is empty.
+        Unaskable: If it fills the model's context.
     """
     started = time.perf_counter()
     rows = [_row(model, n, list(p), request, on_text) for n, p in enumerate(prompts)]
@@ -124,11 +125,11 @@ def check_length(model: CausalModel, tokens: int, what: str) -> None:
     """Refuse what the model cannot read at once.
 
     Raises:
-        UsageError: If there are more tokens than its context holds.
+        Unaskable: If there are more tokens than its context holds.
     """
     holds = model.context_tokens
     if holds is not None and tokens > holds:
-        raise UsageError(
+        raise Unaskable(
             f"{what} is {tokens:,} tokens, {model.name} holds {holds:,}. Shorten the {what} or "
             "choose a model with a longer context."
         )

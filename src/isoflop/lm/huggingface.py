@@ -16,7 +16,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from isoflop.architecture import Architecture
 from isoflop.catalog import configuration
-from isoflop.errors import IsoflopError, UsageError
+from isoflop.errors import IsoflopError, Unaskable, UsageError
 from isoflop.lm.huggingface_cache import Allocated
 from isoflop.lm.huggingface_load import load
 from isoflop.lm.local import LocalModel, plain
@@ -136,14 +136,15 @@ class HuggingFaceModel(LocalModel):
         """A conversation as its template has it; without one, texts between blank lines.
 
         Raises:
-            UsageError: If the template refuses the conversation, or it has a special token in it.
+            UsageError: If the template refuses the conversation.
+            Unaskable: If it has a special token in it.
         """
         if not self.tokenizer.chat_template:
             begun = [] if self.beginning is None else [self.beginning]
             return begun + self.encode(plain(messages))
         for special in self.tokenizer.all_special_tokens:
             if any(special in message.content for message in messages):
-                raise UsageError(
+                raise Unaskable(
                     f"A message holds {special}, which {self.name} would take for the end of it. "
                     "Take it out of the text."
                 )

@@ -7,7 +7,14 @@ from collections.abc import Callable, Mapping
 
 import httpx
 
-from isoflop.errors import CannotScore, EndpointError, IsoflopError, Missing, did_you_mean
+from isoflop.errors import (
+    CannotScore,
+    EndpointError,
+    IsoflopError,
+    Missing,
+    TooLongThere,
+    did_you_mean,
+)
 from isoflop.lm.wire import Garbled, Refused, one_line
 
 TOO_LONG = re.compile(
@@ -47,7 +54,7 @@ def explained(
     status, said = refused.status, refused.said
     heard = f"({status}: {said})" if said else f"({status})"
     if refused.code == "context_length_exceeded" or status == 413 or TOO_LONG.search(said):
-        return EndpointError(
+        return TooLongThere(
             f"The passages and the question are longer than {model} can read {heard}.\n"
             "  Hand over fewer passages (-k 3) or choose a model with a longer context."
         )

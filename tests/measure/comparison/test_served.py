@@ -292,3 +292,20 @@ def test_a_served_model_without_a_price_is_refused_where_the_budget_is_in_dollar
     with pytest.raises(UsageError, match=r"prices\.toml"):
         compared(index, server, tmp_path / "run", models=["openai:unpriced"], budget="$5")
     assert not server.asked
+
+
+def test_a_server_that_cannot_read_one_question_is_asked_the_others(
+    index: Index, server: Server, tmp_path: Path
+) -> None:
+    def short(number: int, body: dict[str, Any]) -> Reply:
+        if body["messages"][-1]["content"].endswith("What is 3?"):
+            said = "This model's maximum context length is 512 tokens."
+            return 400, {"error": {"message": said, "code": "context_length_exceeded"}}
+        return right(number, body)
+
+    server.answer = short
+    report = compared(index, server, tmp_path / "run", methods=["closed-book"])
+    way = report.ways[0]
+    assert way["status"] == "measured"
+    assert way["accuracy"]["value"] == pytest.approx(5 / 6)
+    assert any(note.startswith("1 of 6 questions could not be put to it") for note in way["notes"])

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from isoflop import catalog
-from isoflop.augment.answerer import Answerer
+from isoflop.augment.answerer import UNASKED, Answerer, unasked
 from isoflop.augment.method import CannotUse, Forecast, Material, Pay, Range, Row
 from isoflop.augment.methods.forecasting import UNKNOWN, mean_each
 from isoflop.bill import Bill
@@ -83,7 +83,10 @@ class Retrieval:
     def answered(self, question: Question, k: int, width: int) -> Answer:
         """The same with other settings."""
         found = self.found(question.text, k, width)
-        answer = self.answerer.answer(question.text, found.hits)
+        try:
+            answer = self.answerer.answer(question.text, found.hits)
+        except UNASKED as why:  # paid for is the search alone
+            answer = unasked(why, found.hits)
         return replace(answer, bill=found.bill + answer.bill)
 
     def found(self, question: str, k: int, width: int) -> "Found":

@@ -147,6 +147,12 @@ def _result(
     if not bills:
         return result
     result.ratio = _ratios(bills, each, bill_of({"bill": forecast["revised"]["middle"]}))
+    refused = [row["refused"] for _, row in answered if row.get("refused")]
+    if refused:
+        result.notes.append(
+            f"{len(refused)} of {len(answered)} questions could not be put to it, and count as not "
+            f"answered: {refused[0]}"
+        )
     result.abstained = fmean(row["abstained"] for _, row in answered)
     said = [row["supported"] for _, row in answered if row["supported"] is not None]
     result.supported = fmean(said) if said else None

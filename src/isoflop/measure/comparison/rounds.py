@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
+from isoflop.augment.answerer import UNASKED, unasked
 from isoflop.bill import Bill
 from isoflop.errors import BudgetReached, IsoflopError
 from isoflop.measure.comparison.budget import Account, figure
@@ -107,7 +108,12 @@ class Rounds:
         return self.account.pay(key, way.does.worst(question), partial(self._called, way, question))
 
     def _called(self, way: Way, question: Question) -> tuple[Row, Bill]:
-        answer = way.does.answer(question)
+        try:
+            answer = way.does.answer(question)
+        except UNASKED as why:
+            answer = unasked(why)
+        if answer.refused:
+            self.tell(f"{way.name} could not be asked {question.id}: {answer.refused}")
         scored = question.id not in self.plan.asked.unscored
         return {"way": way.name, **row_of(answer, question, scored=scored)}, answer.bill
 

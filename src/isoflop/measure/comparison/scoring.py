@@ -62,6 +62,7 @@ def row_of(answer: Answer, question: Question, *, scored: bool) -> Row:
             for c in answer.citations
         ],
         "right": figures(answer, question.answers) if scored else None,
+        **({"refused": answer.refused} if answer.refused else {}),
     }  # fmt: skip
 
 
