@@ -8,7 +8,8 @@ import json
 import math
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -122,6 +123,17 @@ class Server(ThreadingHTTPServer):
         return Endpoint(
             "two-tokens", **{"base_url": self.url, "key": KEY, "silence_seconds": 9, **options}
         )
+
+
+@contextmanager
+def running(model: TwoTokens) -> Iterator[Server]:
+    """A server of the model, at work."""
+    with Server(model) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 def truth(model: TwoTokens, text: str) -> list[float]:
