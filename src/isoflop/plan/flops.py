@@ -116,18 +116,6 @@ def forward_flops(architecture: Architecture, lengths: Iterable[float]) -> float
     return float(sum(n * per_token + _attending(a, n) for n in lengths))
 
 
-def decode_flops(architecture: Architecture, context: float) -> float:
-    """FLOPs to write one token after so many tokens whose keys and values are kept."""
-    a = architecture
-    seen = (a.attention_layers - a.window_layers) * context
-    if a.indexer:
-        seen = a.attention_layers * min(context, a.indexer.tokens)
-    if a.window:
-        seen += a.window_layers * min(context, a.window.tokens)
-    attention = attention_flops(a, seen) + _indexing(a, context)
-    return 2.0 * matmul_parameters(a) + _recurrence(a) + attention
-
-
 def answering_flops(
     architecture: Architecture, prompt: float, written: float, cached: float = 0.0
 ) -> float:
