@@ -378,6 +378,7 @@ SECTIONS = {
     "detection": models.detection,
     "training": models.training,
     "decode": models.decode,
+    "capacity": models.capacity,
     "racing": compare.racing,
     "known_truth": compare.known_truth,
 }

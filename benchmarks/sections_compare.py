@@ -52,7 +52,7 @@ def _ways(ways: Mapping[str, Mapping[str, Any]], advised: str) -> str:
 
 
 def known_truth(result: dict[str, Any]) -> str:
-    """Worlds whose facts fit into what is tuned, and one whose facts do not."""
+    """Worlds whose facts fit into what is tuned, and one whose facts do not; with a control."""
     rows = []
     for name, case in result["cases"].items():
         found = case["break_even_questions"]
@@ -62,6 +62,7 @@ def known_truth(result: dict[str, Any]) -> str:
             [
                 name,
                 f"{case['bits']:,.0f} in {case['capacity_bits']:,.0f}",
+                f"{case['updates']:,}",
                 _share(case["accuracy"]["tuned"]),
                 _share(case["accuracy"]["retrieval"]),
                 "-" if not forecast else f"{forecast:,.1f}",
@@ -69,12 +70,22 @@ def known_truth(result: dict[str, Any]) -> str:
                 "-" if apart is None else f"{apart:.2f} of {FACTOR:g}",
             ]
         )
-    head = ["world", "bits, capacity", "tuned", "retrieval", "forecast", "measured", "apart"]
+    head = [
+        "world",
+        "bits, capacity",
+        "updates",
+        "tuned",
+        "retrieval",
+        "forecast",
+        "measured",
+        "apart",
+    ]
     return "\n".join(
         [
             "## Fine-tuning beside retrieval, where the truth is known\n",
-            "Closed book after tuning on every fact of a world, asked in other words; after so "
-            "many questions tuning costs fewer FLOPs, as forecast and as measured. "
+            "Closed book after tuning on every fact of a world (the control: of two subjects of "
+            "it), asked in other words; after so many questions tuning costs fewer FLOPs, as "
+            "forecast and as measured. "
             f"{where(result)}\n",
             table(head, rows),
         ]

@@ -26,6 +26,34 @@ def likelihood(result: dict[str, Any]) -> str:
     )
 
 
+def capacity(result: dict[str, Any]) -> str:
+    """Facts learned by heart, closed book."""
+    rows = [
+        [
+            f"{run['parameters']:,}",
+            f"{run['exposures']:,}",
+            f"{run['facts']:,}",
+            f"{run['bits']:,.0f}",
+            f"{run['recalled']:.0%}",
+            f"{run['bits'] / run['parameters']:.2f}",
+            f"{run['recalled_bits_per_parameter']:.2f}",
+            f"{run['stored_bits_per_parameter']:.2f}",
+        ]
+        for run in result["runs"]
+    ]
+    head = ["parameters", "exposures", "facts", "bits", "recalled", "bits a parameter", "recalled"]
+    seconds = sum(run["processor_seconds"] for run in result["runs"])
+    return "\n".join(
+        [
+            "## How many facts fit\n",
+            "Facts of invented worlds in models of two layers that can hold them nowhere but in "
+            "their weights; [what is counted](../explanation/capacity.md). "
+            f"{seconds:,.0f} processor seconds in all. {where(result)}\n",
+            table([*head, "stored"], rows),
+        ]
+    )
+
+
 def compression(result: dict[str, Any]) -> str:
     """Texts compressed by the shipped model, beside other compressors."""
     texts = result["texts"]
