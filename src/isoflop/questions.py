@@ -77,6 +77,8 @@ class Answer:
         bill: What it took.
         refused: Why the question could not be put to the model, being too long for it or holding
             its marks; empty where it was asked.
+        confidence: Estimated probability that the documents answer; None where nothing estimates
+            it, as with language models.
     """
 
     text: str
@@ -85,3 +87,4 @@ class Answer:
     abstained: bool
     bill: Bill
     refused: str = ""
+    confidence: float | None = None

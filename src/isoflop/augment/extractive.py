@@ -69,7 +69,12 @@ class Selection:
 
 
 def select(
-    question: str, hits: Sequence[Hit], encoder: "Encoder", *, most_sentences: int = 3
+    question: str,
+    hits: Sequence[Hit],
+    encoder: "Encoder",
+    *,
+    most_sentences: int = 3,
+    threshold: float = THRESHOLD,
 ) -> Selection:
     """The sentences of the found passages that answer a question, best first.
 
@@ -78,6 +83,7 @@ def select(
         hits: Found passages, best first. Only the first `PASSAGES` are read.
         encoder: Whose token vectors are compared.
         most_sentences: Quotes at most.
+        threshold: Confidence below which the documents are said not to answer.
 
     Returns:
         Quotes that lie close enough to the best one and do not repeat each other.
@@ -88,7 +94,7 @@ def select(
     sure = confidence(found.features)
     return Selection(
         tuple(_chosen(hits, found, most_sentences)),
-        sure < THRESHOLD,
+        sure < threshold,
         sure,
         found.tokens,
         found.padded_tokens,
@@ -112,9 +118,11 @@ def answered(selection: Selection, hits: Sequence[Hit], reading: Reading) -> Ans
         prompt_tokens=selection.padded_tokens,
     )
     if selection.abstained:
-        return Answer(NOT_ANSWERED, (), tuple(hits), abstained=True, bill=bill)
+        return Answer(NOT_ANSWERED, (), tuple(hits), True, bill, confidence=selection.confidence)
     text = "\n".join(citation.quote for citation in selection.citations)
-    return Answer(text, selection.citations, tuple(hits), abstained=False, bill=bill)
+    return Answer(
+        text, selection.citations, tuple(hits), False, bill, confidence=selection.confidence
+    )
 
 
 def score(features: Sequence[float]) -> float:

@@ -111,7 +111,9 @@ class Material:
         passages: All of it, document by document.
         tuning: Questions with answers that a method may choose settings by or learn from; they
             are not among those that are measured.
-        score: How right an answer is, from 0 to 1, as it will be measured.
+        score: Of an answer, as it will be measured: 1 where it is right, 0 where none is given,
+            and less where a wrong one loses something.
+        wrong: What a wrong answer loses.
         made: Makes questions and answers from the documents, to learn from; at most so many.
         folder: Where a method keeps what it prepares; one of its own.
         options: What the user set, such as {"k": 3, "rank": 8, "epochs": 10}.
@@ -123,6 +125,7 @@ class Material:
     indexing: Bill | None = None
     tuning: tuple[Question, ...] = ()
     score: Callable[[Question, Answer], float] = lambda question, answer: 0.0
+    wrong: float = 0.0
     made: Callable[[int], Sequence[Question]] = lambda count: ()
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from isoflop import catalog
 from isoflop.augment.evidence import PADDING
-from isoflop.augment.extractive import PASSAGES, Selection, answered, select
+from isoflop.augment.extractive import PASSAGES, THRESHOLD, Selection, answered, select
 from isoflop.augment.methods.forecasting import UNKNOWN
 from isoflop.bill import Bill
 from isoflop.documents import Passage
@@ -32,6 +32,7 @@ class Quoting:
         encoder: Reads question and passages.
         most_sentences: Quoted at most; one where answers are compared with a key.
         most_tokens: It writes none.
+        threshold: Confidence below which it does not answer.
     """
 
     encoder: Any
@@ -41,6 +42,7 @@ class Quoting:
     is_language_model: bool = False
     context_tokens: int | None = None
     model: None = None
+    threshold: float = THRESHOLD
 
     def prompt_tokens(self, question: str, passages: Sequence[Passage]) -> int:
         """Tokens that the encoder reads, padding included."""
@@ -79,7 +81,13 @@ class Quoting:
         """Of all hits, so many at a time as `select` reads; the surest selection."""
         parts = [hits[at : at + PASSAGES] for at in range(0, max(1, len(hits)), PASSAGES)]
         found = [
-            select(question, part, self.encoder, most_sentences=self.most_sentences)
+            select(
+                question,
+                part,
+                self.encoder,
+                most_sentences=self.most_sentences,
+                threshold=self.threshold,
+            )
             for part in parts
         ]
         best = max(found, key=lambda each: each.confidence)

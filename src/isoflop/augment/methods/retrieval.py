@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from isoflop import catalog
 from isoflop.augment.answerer import UNASKED, Answerer, unasked
 from isoflop.augment.method import CannotUse, Forecast, Material, Pay, Range, Row
+from isoflop.augment.methods.abstaining import Tried, best_threshold
 from isoflop.augment.methods.forecasting import UNKNOWN, mean_each
 from isoflop.bill import Bill
 from isoflop.documents import Passage
@@ -70,7 +71,49 @@ class Retrieval:
             self.k, self.width = self._best_shape(some, pay, progress)
         if some:
             self._seen = self._looked(some[:LOOKED_AT], pay)
-        return {"k": self.k, "width": self.width, "by": self.by, "tuned_on": len(some)}
+        settings: Row = {"k": self.k, "width": self.width, "by": self.by, "tuned_on": len(some)}
+        if self._weighs:
+            limit = self._best_threshold(pay)
+            self.answerer = replace(self.answerer, threshold=limit)  # type: ignore[type-var]  # a dataclass
+            settings["threshold"] = limit
+        return settings
+
+    @property
+    def _weighs(self) -> bool:
+        """Whether it can heed what a wrong answer loses, and there is something to heed."""
+        known = self.material.options.get("threshold") is not None
+        return hasattr(self.answerer, "threshold") and (known or self.material.wrong > 0)
+
+    @property
+    def _unsure(self) -> tuple[Question, ...]:
+        """Questions to choose the threshold by, those included that have no answer."""
+        return self.material.tuning[: 2 * MOST_TUNED]
+
+    def _best_threshold(self, pay: Pay) -> float:
+        """The confidence below which it pays not to answer."""
+        usual: float = self.answerer.threshold  # type: ignore[attr-defined]  # see `_weighs`
+        if (chosen := self.material.options.get("threshold")) is not None:
+            return float(chosen)
+        sure = replace(self.answerer, threshold=0.0)  # type: ignore[type-var]  # a dataclass
+        rows = [
+            pay(f"sure/{self.by}/{self.k}x{self.width}/{q.id}", self.worst(q),
+                partial(self._weighed, q, sure))
+            for q in self._unsure
+        ]  # fmt: skip
+        tried = [Tried(row["confidence"], row["given"], row["kept"]) for row in rows]
+        return round(best_threshold(tried, usual), 4)
+
+    def _weighed(self, question: Question, sure: Answerer) -> tuple[Row, Bill]:
+        """What answering a question scores, and what not to answer would."""
+        found = self.found(question.text, self.k, self.width)
+        answer = sure.answer(question.text, found.hits)
+        kept = replace(answer, abstained=True)
+        row = {
+            "confidence": answer.confidence or 0.0,
+            "given": self.material.score(question, answer),
+            "kept": self.material.score(question, kept),
+        }
+        return row, found.bill + answer.bill
 
     def worst(self, question: Question) -> Bill:
         """The longest passages, and as many tokens as may be written."""
@@ -142,18 +185,21 @@ class Retrieval:
     def _tuning(self) -> Range:
         """Choosing on the tuning questions."""
         some = [q for q in self.material.tuning if q.answers][:MOST_TUNED]
-        if not some:
-            return Range.exact(Bill())
         whole = Range.exact(Bill())
-        if not self.material.options.get("by"):
+        if some and not self.material.options.get("by"):
             whole = whole + Range.exact(self.searched() * (len(WAYS) * len(some)))
-        if not self.material.options.get("k"):
+        if some and not self.material.options.get("k"):
             for k, width in TRIED:
-                typical = spread(self.material.passages, k * width)
-                shown = self.fitting("", typical)
-                read = mean_each(self.answerer, some, partial(_always, shown), apart=1.3)
-                whole = whole + (Range.exact(self.searched()) + read) * len(some)
+                whole = whole + self._asked(some, k, width)
+        if self._weighs and self._unsure and self.material.options.get("threshold") is None:
+            whole = whole + self._asked(self._unsure, self.k, self.width)
         return whole
+
+    def _asked(self, some: Sequence[Question], k: int, width: int) -> Range:
+        """A forecast of asking these questions, each behind so many passages."""
+        shown = self.fitting("", spread(self.material.passages, k * width))
+        read = mean_each(self.answerer, some, partial(_always, shown), apart=1.3)
+        return (Range.exact(self.searched()) + read) * len(some)
 
     def _best_way(self, some: Sequence[Question], pay: Pay) -> Way:
         """The way of ranking that finds an accepted answer soonest; of equals the cheapest."""

@@ -58,6 +58,7 @@ class Advised:
             score=lambda question, answer: 0.0,
             options={**about["options"], **advice["settings"]},
             base_url=base_url or about.get("base_url"),
+            wrong=about.get("wrong", 0.0),
             told=Told(*(about.get(name) for name in ("architecture", "context", "tokenizer"))),
             ready=lambda answerer: answerer,  # one answer needs no forecast, so no trial
         )  # fmt: skip

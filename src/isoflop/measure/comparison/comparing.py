@@ -125,13 +125,14 @@ def carried_out(
         tell(note)
 
     def score(question: Question, answer: Answer) -> float:
-        return figures(answer, question.answers)[rule.metric]
+        return rule.value(figures(answer, question.answers), abstained=answer.abstained)
 
     trials = Trials(into, served=budget is not None and budget.currency == "seconds")
     ways, left = ways_of(
         index, wish.models, wish.methods, folder=into, tuning=tuning, learned=learned,
         measured=measured, score=score, options=wish.options, indexing=indexing or _indexing(index),
-        base_url=wish.base_url, at_once=wish.at_once, told=wish.told, ready=trials.ready,
+        base_url=wish.base_url, at_once=wish.at_once, wrong=wish.wrong, told=wish.told,
+        ready=trials.ready,
     )  # fmt: skip
     if not ways:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in left)

@@ -1,6 +1,6 @@
 """How right an answer is, by several rules at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,10 +43,12 @@ class Rule:
 
     def score(self, row: Row) -> float:
         """Of an answer that was recorded with its figures."""
-        if row["abstained"]:
-            return float(row["right"][self.metric])
-        gained: float = row["right"][self.metric]
-        return gained - self.wrong * (1 - gained)
+        return self.value(row["right"], abstained=row["abstained"])
+
+    def value(self, right: Mapping[str, float], *, abstained: bool) -> float:
+        """Of figures by every metric: what is right gains, and what is wrong loses."""
+        gained = right[self.metric]
+        return gained if abstained else gained - self.wrong * (1 - gained)
 
 
 def row_of(answer: Answer, question: Question, *, scored: bool) -> Row:

@@ -1,7 +1,7 @@
 """Ways: every method with every model, as far as they go together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from isoflop import plugins
 from isoflop.augment.answerer import Answerer, Told, open_answerer
 from isoflop.augment.method import METHODS, CannotUse, Material, Method, method_class
+from isoflop.augment.methods.abstaining import break_even
 from isoflop.bill import Bill
 from isoflop.documents import Passage
 from isoflop.measure.comparison import questions as asking
@@ -60,6 +61,7 @@ def ways_of(
     indexing: Bill | None = None,
     base_url: str | None = None,
     at_once: int = 4,
+    wrong: float = 0.0,
     told: Told = Told(),  # noqa: B008 - frozen
     ready: Callable[[Answerer], Answerer] = timed_here,
 ) -> tuple[list[Way], list[Left]]:
@@ -79,6 +81,8 @@ def ways_of(
         indexing: What making the index took.
         base_url: Of an OpenAI-compatible server.
         at_once: Questions under way at a server.
+        wrong: What a wrong answer loses: an answerer that knows how sure it is does not answer
+            where it expects to lose.
         told: What the user says of the model on a server.
         ready: Gives an answerer its speed; that of a model in this process is tried.
 
@@ -93,14 +97,16 @@ def ways_of(
     left: list[Left] = []
     for model in dict.fromkeys(models):
         about = told if model.startswith("openai:") else Told()
-        answerer = ready(open_answerer(model, base_url=base_url, encoder=index.encoder, told=about))
+        answerer = _wary(
+            ready(open_answerer(model, base_url=base_url, encoder=index.encoder, told=about)), wrong
+        )
         served = hasattr(answerer, "price")
         for method, made in classes.items():
             name = f"{method} {model}"
             material = Material(
                 index=index, passages=passages, folder=folder / "prepared" / _plain(name),
                 indexing=indexing, tuning=tuple(tuning), score=score,
-                made=maker, options=options or {},
+                made=maker, options=options or {}, wrong=wrong,
             )  # fmt: skip
             try:
                 does = made(answerer, material)
@@ -109,6 +115,15 @@ def ways_of(
                 continue
             ways.append(Way(name, method, model, does, at_once if served else 1))
     return ways, left
+
+
+def _wary(answerer: Answerer, wrong: float) -> Answerer:
+    """With a threshold of confidence under which an answer would lose more than it gains."""
+    usual: float | None = getattr(answerer, "threshold", None)
+    if usual is None:
+        return answerer
+    wary: Answerer = replace(answerer, threshold=max(usual, break_even(wrong)))  # type: ignore[type-var]  # a dataclass
+    return wary
 
 
 def _maker(
