@@ -17,8 +17,11 @@ from isoflop.cli import group
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-# A command line in text, in an example, or in a block that is only shown; up to a pipe or remark.
-COMMAND = re.compile(r"(?:`|^\$ |^    )isoflop ([a-z][^`\n|#>&;]*)", re.MULTILINE)
+SHOWN = re.compile(  # what is set as code: a block between fences, an indented line, a span
+    r"^```(?!python)\w*\n([\s\S]*?)^```|^    (.*)$|(?<!`)`([^`\n]+)`(?!`)", re.MULTILINE
+)
+# Up to a pipe or a remark; a word of it in prose or in Python begins no line.
+COMMAND = re.compile(r"(?:^|[$|] |-m )isoflop ([a-z][^\n|#>&;]*)", re.MULTILINE)
 KEPT = "log.md"  # the notebook says what was typed when it was written
 RUN = [page for page in PAGES if BLOCK.search(page.read_text())]
 
@@ -75,7 +78,8 @@ def options_named(line: str) -> Iterator[tuple[str, set[str]]]:
 )
 def test_commands_that_are_only_shown_exist_with_their_options(page: Path) -> None:
     text = re.sub(r"\\\n *", " ", page.read_text())
-    for line in COMMAND.findall(text):
+    shown = "\n".join("".join(parts) for parts in SHOWN.findall(text))
+    for line in COMMAND.findall(shown):
         assert not re.search(r'"[^"]*\$\d', line), f"a shell takes it out: {line}"
         for option, known in options_named(line):
             assert option in known, f"no {option}: isoflop {line}"
