@@ -167,7 +167,9 @@ class Watch:
         over = (now - self.began + self.end) / max(1e-9, self.aside.seconds) - 1
         if over > self.more:
             self.more = max(over, 2 * self.more)
-            self.pay(f"more time at step {done}", self.aside * self.more, nothing)
+            # Named by the time, which no other call has reached to the nanosecond: what an earlier
+            # one was allowed at the same step says nothing about the budget of this one.
+            self.pay(f"more time after {now - self.began:.9f} s", self.aside * self.more, nothing)
 
 
 def nothing() -> tuple[dict[str, Any], Bill]:
