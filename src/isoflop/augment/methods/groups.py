@@ -38,11 +38,11 @@ class Groups:
             raise CannotUse("needs a language model")
         if not hasattr(answerer.model, "logits"):
             raise CannotUse("needs the model in this process; a server keeps no groups")
-        if not hasattr(answerer, "shown"):
-            raise CannotUse("models with a chat template are not asked after groups yet")
         if not material.passages:
             raise CannotUse("the documents hold no passages")
-        self.answerer, self.material = answerer, material
+        asked: Any = answerer
+        self.answerer: Answerer = replace(asked, shown=material.passages)
+        self.material = material
         self.texts, self.shown = self._texts()
         self._after: Any = None
 
@@ -64,7 +64,10 @@ class Groups:
         holds = self.answerer.context_tokens
         if holds is None:
             return max(1024, *(len(p.text) for p in self.material.passages))
-        room = holds - ASKED_TOKENS - self.answerer.most_tokens - 1
+        asked = ASKED_TOKENS
+        if getattr(self.answerer, "converses", False):  # what it is told stands with the question
+            asked += self.answerer.prompt_tokens("", ())
+        room = holds - asked - self.answerer.most_tokens - 1
         if room < 1:
             raise CannotUse(f"the model holds {holds} tokens, too few for a group and a question")
         return room

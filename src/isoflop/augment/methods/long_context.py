@@ -83,14 +83,14 @@ class _Sent:
 class LongContext:
     """Reads once where keys and values can be kept here, and sends again where not.
 
-    A model with a chat template is sent everything too: its template closes the passages' turn.
+    A model with a chat template is sent everything too, in the turn that asks.
     """
 
     def __new__(cls, answerer: Answerer, material: Material) -> Any:
         """The one or the other, which are methods themselves."""
         if not answerer.is_language_model:
             raise CannotUse("needs a language model")
-        kept = hasattr(answerer.model, "logits") and hasattr(answerer, "shown")
+        kept = hasattr(answerer.model, "logits") and not getattr(answerer, "converses", False)
         return (_Kept if kept else _Sent)(answerer, material)
 
 
