@@ -29,7 +29,7 @@ from isoflop.lm.transformer import Configuration
 from isoflop.measure.comparison import compare
 from isoflop.measure.comparison.plan import FORECAST
 from isoflop.questions import Question
-from isoflop.run import bill_of, read_rows
+from isoflop.run import read_rows
 from isoflop.search.index import Index
 from isoflop.train.optimize import Rates
 from isoflop.train.pretrain import Training
@@ -159,7 +159,7 @@ def one(folder: Path, case: Case) -> dict[str, Any]:
                   for part in ("before", "once", "each"))
             ),
             "measured": _break_even(
-                *(bill_of({"bill": way["measured"][part]}) for way in (tuned, found)
+                *(Bill.from_dict(way["measured"][part]) for way in (tuned, found)
                   for part in ("before", "once", "each"))
             ),
         },
@@ -173,7 +173,7 @@ def one(folder: Path, case: Case) -> dict[str, Any]:
 
 
 def _of(held: dict[str, Any], part: str) -> Bill:
-    return bill_of({"bill": held if part == "before" else held["middle"]})
+    return Bill.from_dict(held if part == "before" else held["middle"])
 
 
 def _break_even(

@@ -1,5 +1,7 @@
 """Bills add up, and what is not known stays unknown."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,12 @@ def test_scaling_is_repeated_addition(bill: Bill, times: int) -> None:
 @given(bills())
 def test_an_unknown_figure_stays_unknown_in_every_sum(bill: Bill) -> None:
     assert (bill + Bill.measured(joules=None)).joules is None
+
+
+@given(bills())
+def test_a_bill_is_the_same_after_a_file_of_json(bill: Bill) -> None:
+    assert Bill.from_dict(json.loads(json.dumps(bill.as_dict()))) == bill
+    assert Bill.from_dict(None) == Bill()
 
 
 def test_each_figure_knows_its_own_basis() -> None:

@@ -3,9 +3,9 @@
 A forecast and a measurement have the same type, so they can be added, scaled and subtracted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 Basis = Literal["measured", "forecast", "assumed", "mixed"]
 Figure = float | None
@@ -100,6 +100,16 @@ class Bill:
     def __sub__(self, other: Self) -> Self:
         """The difference, figure by figure: measured minus forecast is the error."""
         return self + other * -1
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any] | None) -> Self:
+        """What `as_dict` made; of nothing, the empty bill."""
+        held = values or {}
+        bases = held.get("bases", {})
+        return cls(
+            **{name: held.get(name, 0) for name in FIGURES},
+            bases=tuple(bases.get(name) for name in FIGURES),
+        )
 
     def as_dict(self) -> dict[str, object]:
         """For JSON: each figure with its basis; None stays null."""

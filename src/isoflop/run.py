@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
-from isoflop.bill import FIGURES, Bill
+from isoflop.bill import Bill
 from isoflop.errors import DamagedRun, IndexBusy, UsageError
 from isoflop.lock import writing
 
@@ -196,12 +196,7 @@ def write_whole(path: Path, text: str) -> None:
 
 def bill_of(row: Row) -> Bill:
     """The bill that was recorded with a line."""
-    held = row.get("bill") or {}
-    bases = held.get("bases", {})
-    return Bill(
-        **{name: held.get(name, 0) for name in FIGURES},
-        bases=tuple(bases.get(name) for name in FIGURES),
-    )
+    return Bill.from_dict(row.get("bill"))
 
 
 def _same(folder: Path, about: Mapping[str, Any]) -> None:

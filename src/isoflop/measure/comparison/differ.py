@@ -8,7 +8,7 @@ import numpy as np
 from isoflop.figures import DASH
 from isoflop.measure.comparison.plan import QUESTIONS, answer_key
 from isoflop.measure.comparison.report import Report
-from isoflop.measure.comparison.result import AXES, FEWEST
+from isoflop.measure.comparison.result import AXES, FEWEST, clusters, weights
 from isoflop.measure.comparison.scoring import Rule
 from isoflop.measure.comparison.tables import NAMES, share
 from isoflop.measure.statistics.paired import difference
@@ -110,13 +110,11 @@ def _gap(way: str, before: _Told, after: _Told) -> tuple[Row | None, int]:
     if len(pairs) < FEWEST:
         return None, len(pairs)
     asked = [question for question, _, _ in pairs]
-    clusters = [question["cluster"] or question["id"] for question in asked]
-    weights = [question["weight"] for question in asked]
     found = difference(
         np.array([new for _, _, new in pairs]),
         np.array([old for _, old, _ in pairs]),
-        clusters=clusters if 1 < len(set(clusters)) < len(clusters) else None,
-        weights=weights if len(set(weights)) > 1 else None,
+        clusters=clusters([question["cluster"] or question["id"] for question in asked]),
+        weights=weights([question["weight"] for question in asked]),
     )
     return found.as_dict(), len(pairs)
 

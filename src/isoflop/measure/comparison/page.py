@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.util import find_spec
 
-from isoflop.bill import FIGURES
+from isoflop.bill import FIGURES, Bill
 from isoflop.measure.comparison import tables
 from isoflop.measure.comparison.markup import Child, Markup, element
+from isoflop.measure.comparison.plan import answer_key
 from isoflop.measure.comparison.tables import NAMES, shown, with_ends
-from isoflop.run import Row, bill_of
+from isoflop.run import Row
 
 LARGEST = 1.35  # times its natural size is the most that a chart is drawn at
 SAMPLE = 20  # questions whose answers are shown
@@ -335,7 +336,7 @@ def _untested(values: Row) -> Markup | None:
 def _answers(values: Row, questions: Sequence[Row], rows: Mapping[str, Row]) -> Markup | None:
     found = []
     for question in questions[:SAMPLE]:
-        keys = [(way, f"answer/{way['name']}/{question['id']}") for way in values["ways"]]
+        keys = [(way, answer_key(way["name"], question["id"])) for way in values["ways"]]
         answers = [(way, rows[key]) for way, key in keys if key in rows]
         if answers:
             found.append(tables.of_answers(question, answers, values["metric"]))
@@ -353,11 +354,7 @@ def _watts(watts: float | None) -> str:
 
 
 def _about(values: Row) -> Markup:
-    asked, machine, spent = (
-        values["questions"],
-        values["machine"],
-        bill_of({"bill": values["spent"]}),
-    )
+    asked, machine, spent = values["questions"], values["machine"], Bill.from_dict(values["spent"])
     taken = [
         f"{shown(getattr(spent, axis), axis)} ({spent.basis_of(axis) or 'measured'})"
         for axis in NAMES

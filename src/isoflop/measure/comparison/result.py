@@ -135,18 +135,16 @@ def _result(
     result.questions = len(answered)
     result.forecast = {part: forecast[part] for part in ("before", "once", "each", "revised")}
     bills = [bill_of(row) for _, row in answered]
-    each = (
-        total(bills) * (1 / len(bills)) if bills else bill_of({"bill": forecast["each"]["middle"]})
-    )
+    each = total(bills) * (1 / len(bills)) if bills else Bill.from_dict(forecast["each"]["middle"])
     result.measured = {
-        "before": bill_of({"bill": forecast["before"]}),
+        "before": Bill.from_dict(forecast["before"]),
         "once": prepared_bill(rows, name),
         "each": each,
     }
     result.cost = {axis: _cost(result.measured, axis, plan.horizon) for axis in AXES}
     if not bills:
         return result
-    result.ratio = _ratios(bills, each, bill_of({"bill": forecast["revised"]["middle"]}))
+    result.ratio = _ratios(bills, each, Bill.from_dict(forecast["revised"]["middle"]))
     refused = [row["refused"] for _, row in answered if row.get("refused")]
     if refused:
         result.notes.append(
@@ -183,21 +181,19 @@ def _status(plan: Plan, outcome: Outcome, name: str, answered: int) -> tuple[str
     return "measured", ""
 
 
-def _clusters(questions: Sequence[Question]) -> list[str] | None:
-    """What questions share; None where they share nothing, or all the same."""
-    named = [q.cluster or q.id for q in questions]
-    return named if 1 < len(set(named)) < len(named) else None
+def clusters(named: Sequence[str]) -> list[str] | None:
+    """What each of these questions shares with others; None where none do, or all do."""
+    return list(named) if 1 < len(set(named)) < len(named) else None
 
 
 def _mean(plan: Plan, scored: Sequence[tuple[Question, Row]]) -> Interval | None:
     values = [plan.rule.score(row) for _, row in scored]
-    asked = [q for q, _ in scored]
-    clusters, weights = _clusters(asked), _weights(asked)
-    if clusters is None and weights is None and set(values) <= {0.0, 1.0}:
+    shared, uneven = _design([q for q, _ in scored])
+    if shared is None and uneven is None and set(values) <= {0.0, 1.0}:
         return wilson(sum(values), len(values))
     if len(values) < FEWEST:
         return None
-    found = mean(values, clusters=clusters, weights=weights).interval
+    found = mean(values, clusters=shared, weights=uneven).interval
     return _within(found, 0.0 - plan.rule.wrong, 1.0)
 
 
@@ -206,10 +202,14 @@ def _within(found: Interval, least: float, most: float) -> Interval:
     return replace(found, low=max(least, found.low), high=min(most, found.high))
 
 
-def _weights(questions: Sequence[Question]) -> list[float] | None:
+def weights(given: Sequence[float]) -> list[float] | None:
     """Shares in a weighted mean; None where all count the same."""
-    weights = [q.weight for q in questions]
-    return weights if len(set(weights)) > 1 else None
+    return list(given) if len(set(given)) > 1 else None
+
+
+def _design(asked: Sequence[Question]) -> tuple[list[str] | None, list[float] | None]:
+    """Clusters and weights of questions."""
+    return clusters([q.cluster or q.id for q in asked]), weights([q.weight for q in asked])
 
 
 def _ratios(bills: Sequence[Bill], each: Bill, forecast: Bill) -> dict[str, float | None]:
@@ -253,11 +253,12 @@ def _compare(plan: Plan, rows: Mapping[str, Row], found: Sequence[Result]) -> No
         both = [id for id in ahead if id in mine]
         if len(both) < FEWEST:
             continue
+        shared, uneven = _design([by_id[id] for id in both])
         gap = difference(
             np.array([ahead[id] for id in both]),
             np.array([mine[id] for id in both]),
-            clusters=_clusters([by_id[id] for id in both]),
-            weights=_weights([by_id[id] for id in both]),
+            clusters=shared,
+            weights=uneven,
             confidence=confidence,
         )
         result.behind = _within(gap, -plan.rule.bound, plan.rule.bound)

@@ -151,7 +151,7 @@ class Rounds:
 
     def _once(self, name: str) -> float | None:
         if name not in self._prepared:
-            before = bill_of({"bill": self.account.run.rows[FORECAST]["ways"][name]["before"]})
+            before = Bill.from_dict(self.account.run.rows[FORECAST]["ways"][name]["before"])
             whole = before + prepared_bill(self.account.run.rows, name)
             self._prepared[name] = figure(whole, self.plan.axis)
         return self._prepared[name]

@@ -24,7 +24,7 @@ from isoflop.measure.comparison.racing import Field
 from isoflop.measure.comparison.rounds import Rounds, leave_out
 from isoflop.measure.comparison.ways import Way
 from isoflop.questions import Question
-from isoflop.run import Row, Run, bill_of, write_whole
+from isoflop.run import Row, Run, write_whole
 
 
 def forecasts_of(
@@ -62,7 +62,7 @@ def _plain(forecast: Forecast) -> Row:
 
 def expected(forecast: Row, questions: float, end: str = "middle") -> Bill:
     """A forecast for so many questions, from its plain form."""
-    once, each = (bill_of({"bill": forecast[part][end]}) for part in ("once", "each"))
+    once, each = (Bill.from_dict(forecast[part][end]) for part in ("once", "each"))
     return once + each * questions
 
 
@@ -170,7 +170,7 @@ def _doubts(way: Way) -> list[str]:
 
 def _cost(forecast: Row, plan: Plan) -> float | None:
     """Of one question, with its part of what is paid once."""
-    before = bill_of({"bill": forecast["before"]})
+    before = Bill.from_dict(forecast["before"])
     whole = figure(before + expected(forecast, plan.horizon), plan.axis)
     return None if whole is None else whole / plan.horizon
 

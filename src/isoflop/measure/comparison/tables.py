@@ -6,7 +6,6 @@ from typing import Any
 from isoflop.bill import Bill
 from isoflop.figures import DASH, amount, dollars
 from isoflop.measure.comparison.markup import Child, Markup, element
-from isoflop.run import bill_of
 
 Way = Mapping[str, Any]
 NAMES = {
@@ -49,7 +48,7 @@ def totals(ways: Sequence[Way], axis: str) -> dict[str, tuple[float, float]]:
     """Cost once and per question of the ways on an axis's frontier, by name."""
     found = {}
     for way in ways:
-        once, each = paid_once(way), bill_of({"bill": way["measured"].get("each")})
+        once, each = paid_once(way), Bill.from_dict(way["measured"].get("each"))
         first, more = getattr(once, axis), getattr(each, axis)
         if axis in way["frontier"] and first is not None and more is not None:
             found[way["name"]] = (first, more)
@@ -58,7 +57,7 @@ def totals(ways: Sequence[Way], axis: str) -> dict[str, tuple[float, float]]:
 
 def paid_once(way: Way) -> Bill:
     """What a way took before its first question, making the index included."""
-    before, once = (bill_of({"bill": way["measured"].get(part)}) for part in ("before", "once"))
+    before, once = (Bill.from_dict(way["measured"].get(part)) for part in ("before", "once"))
     return before + once
 
 
@@ -137,7 +136,7 @@ def of_costs(ways: Sequence[Way], axis: str, horizon: float, advised: str | None
     rows = [
         row(
             called(way), _range(way, "once", axis), based(paid_once(way), axis),
-            _range(way, "revised", axis), based(bill_of({"bill": way["measured"]["each"]}), axis),
+            _range(way, "revised", axis), based(Bill.from_dict(way["measured"]["each"]), axis),
             _ratio(way, axis), shown(way["cost"].get(axis), axis), advised=way["name"] == advised,
         )
         for way in ways
@@ -152,10 +151,10 @@ def of_costs(ways: Sequence[Way], axis: str, horizon: float, advised: str | None
 
 def _range(way: Way, part: str, axis: str) -> Child:
     """A forecast with its ends; the index was made before, so it is in "once" as it was paid."""
-    before = bill_of({"bill": way["forecast"]["before"]}) if part == "once" else Bill()
+    before = Bill.from_dict(way["forecast"]["before"]) if part == "once" else Bill()
     ends = way["forecast"][part]
     low, middle, high = (
-        getattr(before + bill_of({"bill": ends[end]}), axis) for end in ("low", "middle", "high")
+        getattr(before + Bill.from_dict(ends[end]), axis) for end in ("low", "middle", "high")
     )
     if low is None or middle is None or high is None or low == high:
         return shown(middle, axis)
