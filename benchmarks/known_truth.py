@@ -93,6 +93,7 @@ BASE = Tiny(width=64, steps=900, people=30, wordings=8)
 LOW_RANK = {"rank": 1, "times": 4.0}
 CASES = {
     "tiny, within": Case(8, "fine-tuning", True, BASE, 7, {"epochs": 16}),
+    "tiny, within, one wording": Case(8, "fine-tuning", True, BASE, 1, {"epochs": 48}),
     "tiny, beyond": Case(60, "lora", False, BASE, 5, {"epochs": 24, **LOW_RANK}),
     # as many updates
     "tiny, beyond, control": Case(

@@ -63,23 +63,17 @@ def known_truth(result: dict[str, Any]) -> str:
                 name,
                 f"{case['bits']:,.0f} in {case['capacity_bits']:,.0f}",
                 f"{case['updates']:,}",
-                _share(case["accuracy"]["tuned"]),
-                _share(case["accuracy"]["retrieval"]),
+                *(
+                    _share(case["accuracy"][way], case["subjects"])
+                    for way in ("tuned", "retrieval")
+                ),
                 "-" if not forecast else f"{forecast:,.1f}",
                 "-" if not measured else f"{measured:,.1f}",
                 "-" if apart is None else f"{apart:.2f} of {FACTOR:g}",
             ]
         )
-    head = [
-        "world",
-        "bits, capacity",
-        "updates",
-        "tuned",
-        "retrieval",
-        "forecast",
-        "measured",
-        "apart",
-    ]
+    costs = ["forecast", "measured", "apart"]
+    head = ["world", "bits, capacity", "updates", "tuned", "retrieval", *costs]
     return "\n".join(
         [
             "## Fine-tuning beside retrieval, where the truth is known\n",
@@ -92,5 +86,7 @@ def known_truth(result: dict[str, Any]) -> str:
     )
 
 
-def _share(interval: Mapping[str, float]) -> str:
-    return f"{interval['value']:.0%} ({interval['low']:.0%} to {interval['high']:.0%})"
+def _share(interval: Mapping[str, float], subjects: int | None) -> str:
+    """With its interval, where questions about more than a few subjects make one."""
+    value = f"{interval['value']:.0%}"
+    return f"{value} ({interval['low']:.0%} to {interval['high']:.0%})" if not subjects else value
