@@ -153,7 +153,7 @@ def one(folder: Path, case: Case) -> dict[str, Any]:
             name: way["behind"] and _interval(way["behind"])
             for name, way in (("tuned", tuned), ("retrieval", found))
         },
-        "advised": report.recommendation and report.recommendation["way"],
+        "advised": report.recommendation and report.recommendation["method"],
         "break_even_questions": {
             "forecast": _break_even(
                 *(_of(forecast[way["name"]][part], part) for way in (tuned, found)
