@@ -19,11 +19,13 @@ IsoflopError
 ├── UnusableExam         an exam, or answers recorded for it, that give no score   exit code 1
 └── EndpointError        a served model refused, failed or did not answer          exit code 1
     ├── TooLongThere     it cannot read so much at once; less can be asked         exit code 1
+    ├── NothingWritten   it was asked and wrote nothing; it may write another time exit code 1
     └── CannotScore      it gives no log-probabilities of a text, or no real ones  exit code 1
 """
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class IsoflopError(Exception):
@@ -110,6 +112,16 @@ class EndpointError(IsoflopError):
 
 class TooLongThere(EndpointError):
     """A text is longer than a served model can read at once."""
+
+
+class NothingWritten(EndpointError):
+    """A model was asked and wrote nothing that can be shown.
+
+    Attributes:
+        bill: What asking it took, as a `Bill`; None if that is not known.
+    """
+
+    bill: Any = None
 
 
 class CannotScore(EndpointError):

@@ -75,8 +75,8 @@ class Answer:
         hits: What was searched for it, best first.
         abstained: True when the documents do not answer.
         bill: What it took.
-        refused: Why the question could not be put to the model, being too long for it or holding
-            its marks; empty where it was asked.
+        refused: Why there is no answer, where that says nothing of the documents: the question is
+            too long for the model or holds its marks, or the model wrote nothing. Empty else.
         confidence: Estimated probability that the documents answer; None where nothing estimates
             it, as with language models.
     """

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from isoflop.augment.citations import NOT_ANSWERED, Checked, check
 from isoflop.bill import Bill
-from isoflop.errors import EndpointError, UsageError
+from isoflop.errors import EndpointError, NothingWritten, UsageError
 from isoflop.lm.model import Generated, Message, Model, OnText
 from isoflop.questions import Answer, Hit
 
@@ -210,7 +210,8 @@ def spoken(generated: Generated, model: str) -> str:
     """What a model said, without what it thought aloud.
 
     Raises:
-        EndpointError: If nothing is left.
+        EndpointError: If nothing is left and it was cut off: it would be so at the next question.
+        NothingWritten: If nothing is left for another reason.
     """
     text = UNSEEN.sub("", THOUGHT.sub("", generated.text)).strip()
     if text:
@@ -220,4 +221,9 @@ def spoken(generated: Generated, model: str) -> str:
         "content_filter": "The server's content filter stopped it; ask differently.",
     }
     remedy = why.get(generated.finish_reason or "", "Ask again, or choose another model.")
-    raise EndpointError(f"{model} wrote no answer.\n  {remedy}")
+    said = f"{model} wrote no answer.\n  {remedy}"
+    if generated.finish_reason == "length":
+        raise EndpointError(said)
+    silent = NothingWritten(said)
+    silent.bill = generated.bill
+    raise silent

@@ -308,4 +308,42 @@ def test_a_server_that_cannot_read_one_question_is_asked_the_others(
     way = report.ways[0]
     assert way["status"] == "measured"
     assert way["accuracy"]["value"] == pytest.approx(5 / 6)
-    assert any(note.startswith("1 of 6 questions could not be put to it") for note in way["notes"])
+    assert any(
+        note.startswith("1 of 6 questions count as not answered: The passages")
+        for note in way["notes"]
+    )
+
+
+def silent(reason: str) -> Callable[[int, dict[str, Any]], Reply]:
+    """Nothing is written to one question of the six."""
+
+    def answer(number: int, body: dict[str, Any]) -> Reply:
+        status, reply = right(number, body)
+        if body["messages"][-1]["content"].endswith("What is 3?"):
+            reply["choices"][0]["message"]["content"] = ""
+            reply["choices"][0]["finish_reason"] = reason
+        return status, reply
+
+    return answer
+
+
+def test_a_filtered_answer_is_none_and_is_paid_and_the_way_goes_on(
+    index: Index, server: Server, tmp_path: Path
+) -> None:
+    server.answer = silent("content_filter")
+    report = compared(index, server, tmp_path / "run", methods=["closed-book"])
+    way = report.ways[0]
+    assert way["status"] == "measured"
+    assert way["abstained"] == pytest.approx(1 / 6)
+    assert way["measured"]["each"]["dollars"] == pytest.approx(40e-6 + 6e-6)
+    [note] = [note for note in way["notes"] if "count as not answered" in note]
+    assert "content filter" in note
+
+
+def test_a_model_that_spends_its_tokens_on_thinking_is_left_out_with_the_remedy(
+    index: Index, server: Server, tmp_path: Path
+) -> None:
+    server.answer = silent("length")
+    report = compared(index, server, tmp_path / "run", methods=["closed-book"], at_once=1)
+    assert report.ways[0]["status"] == "failed"
+    assert "used all its tokens for thinking" in report.ways[0]["reason"]

@@ -11,7 +11,7 @@ from isoflop.augment.answerers.continuing import quoted
 from isoflop.augment.answerers.local import context_of, cost_of, measured_bill
 from isoflop.bill import Bill
 from isoflop.documents import Passage
-from isoflop.errors import UsageError
+from isoflop.errors import NothingWritten, UsageError
 from isoflop.lm.model import Message
 from isoflop.meter import measured
 from isoflop.plan.flops import answering_flops
@@ -220,6 +220,13 @@ def _with_citation(said: str, passages: Sequence[Passage]) -> str | None:
 
 def said(model: Any, question: str, hits: Sequence[Hit], most_tokens: int) -> Answer:
     """An answer from passages with citations, or from memory without; its bill has tokens only."""
+    try:
+        return _said(model, question, hits, most_tokens)
+    except NothingWritten as why:  # a filter or a whim; the next question may be answered
+        return Answer(str(why), (), tuple(hits), True, why.bill, refused=str(why))
+
+
+def _said(model: Any, question: str, hits: Sequence[Hit], most_tokens: int) -> Answer:
     if hits:
         return cited.answer(question, hits, model, most_tokens=most_tokens)
     made = model.generate(messages(question, ()), most_tokens=most_tokens)

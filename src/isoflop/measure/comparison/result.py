@@ -148,8 +148,7 @@ def _result(
     refused = [row["refused"] for _, row in answered if row.get("refused")]
     if refused:
         result.notes.append(
-            f"{len(refused)} of {len(answered)} questions could not be put to it, and count as not "
-            f"answered: {refused[0]}"
+            f"{len(refused)} of {len(answered)} questions count as not answered: {refused[0]}"
         )
     result.abstained = fmean(row["abstained"] for _, row in answered)
     said = [row["supported"] for _, row in answered if row["supported"] is not None]

@@ -113,7 +113,7 @@ class Rounds:
         except UNASKED as why:
             answer = unasked(why)
         if answer.refused:
-            self.tell(f"{way.name} could not be asked {question.id}: {answer.refused}")
+            self.tell(f"{way.name} does not answer {question.id}: {answer.refused}")
         scored = question.id not in self.plan.asked.unscored
         return {"way": way.name, **row_of(answer, question, scored=scored)}, answer.bill
 
