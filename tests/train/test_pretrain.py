@@ -90,6 +90,18 @@ def test_training_that_was_stopped_and_resumed_is_bit_equal_to_one_that_was_not(
     assert second.flops == whole.flops
 
 
+def test_an_update_takes_subnormal_numbers_for_zero_and_leaves_the_process_as_it_was(
+    data: tuple[Shards, Shards, Tokenizer], tmp_path: Path
+) -> None:
+    training = _training(_recipe("alibi"), data, tmp_path)
+    tiny, halves = torch.tensor([torch.finfo(torch.float32).tiny]), []
+    weight = training.model.embedding.weight
+    weight.register_hook(lambda gradient: halves.append(float(tiny / 2)))  # in the backward pass
+    training.update()
+    assert halves == [0.0, 0.0]  # of two passes
+    assert float(tiny / 2) > 0
+
+
 def test_a_step_is_the_same_whatever_the_size_of_a_pass(
     data: tuple[Shards, Shards, Tokenizer], tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from isoflop.lm import checkpoint
 from isoflop.lm.cache import KeyValueCache
 from isoflop.lm.local import LocalModel, plain
 from isoflop.lm.model import Message
+from isoflop.lm.subnormals import subnormals_as_zero
 from isoflop.lm.tokenizer import Tokenizer
 from isoflop.lm.transformer import Transformer
 from isoflop.plan import flops
@@ -120,6 +121,7 @@ class OwnModel(LocalModel):
         return cache.keep(rows)
 
     @torch.inference_mode()
+    @subnormals_as_zero()
     def logits(
         self,
         tokens: Tensor,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from isoflop.lm.subnormals import subnormals_as_zero
 from isoflop.train.batches import IGNORED, Measure, evaluation_windows
 from isoflop.train.shards import Shards
 
@@ -62,6 +63,7 @@ def summed_loss(model: Network, inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
+@subnormals_as_zero()
 def evaluate(
     model: Network,
     held_out: Shards,

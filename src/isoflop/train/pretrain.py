@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from isoflop import meter
 from isoflop.errors import BudgetReached, DamagedCheckpoint, TrainingFailed, UsageError
 from isoflop.lm import checkpoint
+from isoflop.lm.subnormals import subnormals_as_zero
 from isoflop.lm.tokenizer import Tokenizer
 from isoflop.lm.transformer import Transformer
 from isoflop.train.batches import IGNORED, Batches
@@ -109,6 +110,7 @@ class Training:
             self.ledger.add("stop", step=self.step, seconds=self.seconds)
             raise reached or KeyboardInterrupt
 
+    @subnormals_as_zero()
     def update(self) -> tuple[float, float]:
         """One update of the weights: the mean loss in nats per counted token, and the gradient's
         norm.
@@ -267,6 +269,7 @@ class Training:
         )
 
 
+@subnormals_as_zero()  # the threads that torch starts for the first large tensor keep it
 def _model(recipe: Recipe, start: Transformer | None) -> Transformer:
     """The model at the beginning."""
     model = Transformer(recipe.configuration)

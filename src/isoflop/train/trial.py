@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from isoflop.lm.subnormals import subnormals_as_zero
 from isoflop.lm.transformer import Configuration, Transformer
 from isoflop.plan.flops import training_flops_per_token
 from isoflop.train.batches import IGNORED
@@ -157,11 +158,12 @@ def fastest(work: Callable[[], object], seconds: float) -> float:
 
 @contextmanager
 def computing_with(number: int) -> Iterator[None]:
-    """Within this block torch has so many threads."""
+    """Within this block torch computes as in training, with so many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
-        yield
+        with subnormals_as_zero():
+            yield
     finally:
         torch.set_num_threads(before)
 
