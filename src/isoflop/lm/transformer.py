@@ -288,14 +288,17 @@ class Attention(nn.Module):
         """What attention adds, (B, T, W)."""
         c = self.configuration
         batch, tokens, _ = x.shape
-        each = self.qkv(x).view(batch, tokens, -1, c.key_width).transpose(1, 2)
-        qk, v = each.split([c.heads + c.kv_heads, c.kv_heads], dim=1)  # (B, H + Hkv, T, D)
-        if self.query_norm is not None and self.key_norm is not None:
-            q, k = qk.split(self.each, dim=1)
-            qk = torch.cat([self.query_norm(q), self.key_norm(k)], dim=1)
+        each = self.qkv(x).view(batch, tokens, -1, c.key_width)  # (B, T, H + 2 Hkv, D)
         if c.position == "rope":  # once for both: a step of one token is mostly overhead
-            qk = rotated(qk, *where)
-        q, k = qk.split(self.each, dim=1)
+            qk, v = each.split([c.heads + c.kv_heads, c.kv_heads], dim=2)
+            qk = qk.transpose(1, 2)  # (B, H + Hkv, T, D)
+            if self.query_norm is not None and self.key_norm is not None:
+                q, k = qk.split(self.each, dim=1)
+                qk = torch.cat([self.query_norm(q), self.key_norm(k)], dim=1)
+            q, k = torch.split(rotated(qk, *where), self.each, dim=1)
+            v = v.transpose(1, 2)
+        else:
+            q, k, v = (part.transpose(1, 2) for part in each.chunk(3, dim=2))
         if c.position == "alibi" and where:
             q, k = widened(q, where[0]), widened(k, where[1])
         first = cache is None or cache.length == 0
