@@ -248,13 +248,10 @@ class Optimizer:
         """Muon's update of one matrix."""
         r, gradient = self.rates, self.gradients[matrix.name]
         matrix.momentum.lerp_(gradient, 1 - r.momentum)
-        whole = self.sharding.whole(matrix.name, gradient.lerp(matrix.momentum, r.momentum))
-        columns = whole.shape[1]
-        pieces = [
-            orthogonalised(piece, self.dtype) * max(1.0, len(piece) / columns) ** 0.5
-            for piece in torch.split(whole, matrix.rows)
-        ]
-        update = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+        update = self.sharding.whole(matrix.name, gradient.lerp_(matrix.momentum, r.momentum))
+        for piece in torch.split(update, matrix.rows):
+            scale = max(1.0, piece.shape[0] / piece.shape[1]) ** 0.5
+            torch.mul(orthogonalised(piece, self.dtype), scale, out=piece)
         matrix.master.mul_(1 - rate * r.weight_decay)
         matrix.master.add_(self.sharding.part(matrix.name, update), alpha=-rate)
 
