@@ -9,10 +9,11 @@ from typing import Any
 import altair as alt
 
 from benchmarks.machine import ROOT
-from isoflop.drawing import COLOURS, GREY, INK, base, logarithmic, write
+from isoflop.drawing import COLOURS, GREY, INK, base, write
 
 PICTURE = ROOT / "docs" / "explanation" / "capacity.svg"
-PUBLISHED = 2.0  # bits a parameter after 1,000 exposures; Allen-Zhu and Li 2024, arXiv:2404.05405
+# bits a parameter after so many exposures; Allen-Zhu and Li 2024, arXiv:2404.05405
+PUBLISHED = {1000: 2.0, 100: 1.0}
 TOP = 2.2
 
 
@@ -20,7 +21,7 @@ def draw(runs: Sequence[dict[str, Any]], out: Path = PICTURE) -> Path:
     """Runs of `benchmarks/capacity.py` as lines, one for each size and number of exposures.
 
     Solid lines and dots are bits stored, dashed ones with hollow dots bits of facts recalled. The
-    grey curve is a model that stores all it is offered, the grey line what was published.
+    grey line is a model that stores all it is offered, the dotted ones are what was published.
     """
     rows = [
         {
@@ -31,9 +32,11 @@ def draw(runs: Sequence[dict[str, Any]], out: Path = PICTURE) -> Path:
         }
         for run in runs
     ]
-    scale = logarithmic(rows, "offered", "datum.value", "bits in the world, per parameter")
-    x = alt.X("offered:Q", **scale)
-    low, high = scale["scale"].domain
+    most = 1.05 * max(row["offered"] for row in rows)
+    x = alt.X(
+        "offered:Q", scale=alt.Scale(domain=[0, most], nice=False),
+        axis=alt.Axis(title="bits in the world, per parameter"),
+    )  # fmt: skip
     names = list(dict.fromkeys(row["line"] for row in rows))
     colour = alt.Color(
         "line:N", scale=alt.Scale(domain=names, range=(COLOURS * len(names))[: len(names)]),
@@ -42,15 +45,16 @@ def draw(runs: Sequence[dict[str, Any]], out: Path = PICTURE) -> Path:
     y, title = alt.Scale(domain=[0, TOP], nice=False), "bits in the model, per parameter"
     stored = alt.Y("stored:Q", scale=y, axis=alt.Axis(title=title))
     recalled = alt.Y("recalled:Q", scale=y)
-    steps = [low * (min(high, TOP) / low) ** (step / 60) for step in range(61)]
-    everything = [{"offered": each, "stored": each} for each in steps]
-    published = [{"offered": each, "stored": PUBLISHED} for each in (low, high)]
-    said = [{"offered": low * 1.05, "stored": PUBLISHED, "text": "published: 2 bits"}]
+    everything = [{"offered": each, "stored": each} for each in (0, TOP)]
+    published = [{"offered": each, "stored": bits, "text": f"published: {bits:g} after {count:,}"}
+                 for count, bits in PUBLISHED.items() for each in (0, most)]  # fmt: skip
     layers = [
         base(everything).mark_line(color=GREY, strokeWidth=1.2).encode(x, stored),
-        base(published).mark_line(color=GREY, strokeWidth=1.2, strokeDash=[2, 3]).encode(x, stored),
-        base(said)
-        .mark_text(align="left", dy=-8, color=INK, fontSize=11)
+        base(published)
+        .mark_line(color=GREY, strokeWidth=1.2, strokeDash=[2, 3])
+        .encode(x, stored, alt.Detail("text:N")),
+        base(published[1::2])
+        .mark_text(align="right", dy=-8, color=INK, fontSize=11)
         .encode(x, stored, alt.Text("text:N")),
         base(rows)
         .mark_line(strokeDash=[5, 4], strokeWidth=1.2, opacity=0.8)
@@ -62,7 +66,7 @@ def draw(runs: Sequence[dict[str, Any]], out: Path = PICTURE) -> Path:
     chart: alt.LayerChart = alt.layer(*layers)  # type: ignore[assignment]  # of charts, not facets
     return write(
         chart, out, "How many facts fit in how many parameters",
-        "Solid: bits stored. Dashed: bits of facts recalled. Grey curve: all there is to know.",
+        "Solid: bits stored. Dashed: bits of facts recalled. Grey: all there is to know.",
     )  # fmt: skip
 
 
