@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from isoflop.augment.method import Material
 from isoflop.measure.comparison import questions as asking
-from isoflop.measure.comparison.ways import ways_of
+from isoflop.measure.comparison.ways import learnable, ways_of
 from isoflop.questions import Question
 from isoflop.search.index import Index
 
@@ -11,10 +12,9 @@ from isoflop.search.index import Index
 def learned(
     index: Index, folder: Path, given: list[Question], measured: list[Question]
 ) -> list[str]:
-    ways, _ = ways_of(
-        index, ["extractive"], ["retrieval"], folder=folder, learned=given, measured=measured,
-        score=lambda question, answer: 0.0,
-    )  # fmt: skip
+    passages = tuple(index.passages())
+    material = Material(index, passages, folder, made=learnable(passages, given, measured))
+    ways, _ = ways_of(["extractive"], ["retrieval"], material)
     made = ways[0].does.material.made(100)  # type: ignore[attr-defined]  # every method has it
     return [question.text for question in made]
 
@@ -22,10 +22,11 @@ def learned(
 def test_questions_to_learn_are_made_once_for_all_ways(documents: Path, tmp_path: Path) -> None:
     index = Index.open(documents)
     index.update()
+    passages = tuple(index.passages())
+    material = Material(index, passages, tmp_path, made=learnable(passages, [], []))
     ways, _ = ways_of(
-        index, ["extractive", "isoflop:reading"], ["retrieval"], folder=tmp_path,
-        score=lambda question, answer: 0.0, ready=lambda answerer: answerer,
-    )  # fmt: skip
+        ["extractive", "isoflop:reading"], ["retrieval"], material, ready=lambda answerer: answerer
+    )
     first, second = (way.does.material.made(50) for way in ways)  # type: ignore[attr-defined]  # both have it
     assert first is second
     assert first

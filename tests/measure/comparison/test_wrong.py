@@ -9,6 +9,7 @@ import pytest
 from isoflop import compare
 from isoflop.augment.answerers.quoting import Quoting
 from isoflop.augment.extractive import THRESHOLD
+from isoflop.augment.method import Material
 from isoflop.bill import Bill
 from isoflop.measure.comparison.scoring import Rule, figures
 from isoflop.measure.comparison.ways import Way, ways_of
@@ -44,10 +45,8 @@ def questions(count: int) -> list[Question]:
 
 
 def extractive(index: Index, folder: Path, wrong: float) -> tuple[Way, Quoting]:
-    ways, _ = ways_of(
-        index, ["extractive"], ["exhaustive"], folder=folder, wrong=wrong,
-        score=lambda question, answer: 0.0,
-    )  # fmt: skip
+    material = Material(index, tuple(index.passages()), folder, wrong=wrong)
+    ways, _ = ways_of(["extractive"], ["exhaustive"], material)
     answerer = ways[0].does.answerer  # type: ignore[attr-defined]  # every method has it
     assert isinstance(answerer, Quoting)
     return ways[0], answerer
@@ -94,10 +93,11 @@ def test_the_limit_is_the_best_one_on_the_tuning_questions(index: Index, tmp_pat
 
 
 def test_a_limit_that_was_chosen_before_is_taken_as_it_is(index: Index, tmp_path: Path) -> None:
-    ways, _ = ways_of(
-        index, ["extractive"], ["retrieval"], folder=tmp_path, score=lambda *_: 0.0,
-        options={"by": "bm25", "k": 2, "threshold": 0.4}, tuning=questions(24), wrong=2.0,
+    material = Material(
+        index, tuple(index.passages()), tmp_path, tuning=tuple(questions(24)), wrong=2.0,
+        options={"by": "bm25", "k": 2, "threshold": 0.4},
     )  # fmt: skip
+    ways, _ = ways_of(["extractive"], ["retrieval"], material)
     paid: list[str] = []
 
     def pay(key: str, worst: Bill, call: Callable[[], tuple[Row, Bill]]) -> Row:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from isoflop.augment.answerer import Told
+from isoflop.augment.method import Material
 from isoflop.bill import Bill
 from isoflop.errors import UsageError
 from isoflop.measure.comparison import report as reporting
-from isoflop.measure.comparison.ways import Way, ways_of
+from isoflop.measure.comparison.ways import Way, learnable, ways_of
 from isoflop.questions import Answer, Question
 from isoflop.run import Row, read_about, read_rows
 from isoflop.search.index import Index
@@ -53,12 +54,15 @@ class Advised:
         self.index = Index.open(*about["documents"], into=about["index"])
         update(self.index)
         self.sentence: str = advice["sentence"]
-        ways, left = ways_of(
-            self.index, [advice["model"]], [advice["method"]], folder=folder,
-            score=lambda question, answer: 0.0,
+        passages = tuple(self.index.passages())
+        material = Material(
+            self.index, passages, folder, wrong=about.get("wrong", 0.0),
+            made=learnable(passages, (), ()),  # as tuning wants some, though it is done
             options={**about["options"], **advice["settings"]},
+        )  # fmt: skip
+        ways, left = ways_of(
+            [advice["model"]], [advice["method"]], material,
             base_url=base_url or about.get("base_url"),
-            wrong=about.get("wrong", 0.0),
             told=Told(*(about.get(name) for name in ("architecture", "context", "tokenizer"))),
             ready=lambda answerer: answerer,  # one answer needs no forecast, so no trial
         )  # fmt: skip

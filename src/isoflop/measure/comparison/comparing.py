@@ -11,6 +11,7 @@ from typing import Any
 from isoflop import catalog, run
 from isoflop.augment.answerer import Told
 from isoflop.augment.answerers.served import architecture_of
+from isoflop.augment.method import Material
 from isoflop.bill import Bill
 from isoflop.errors import UsageError, did_you_mean
 from isoflop.measure.comparison import questions as asking
@@ -22,7 +23,7 @@ from isoflop.measure.comparison.report import Report
 from isoflop.measure.comparison.running import carry_out, digest, forecasts_of
 from isoflop.measure.comparison.scoring import METRICS, Rule, figures
 from isoflop.measure.comparison.trials import Trials
-from isoflop.measure.comparison.ways import ways_of
+from isoflop.measure.comparison.ways import learnable, ways_of
 from isoflop.plan.retrieval import Corpus, assumed_speed, indexing_forecast, saved_speed
 from isoflop.questions import Answer, Question
 from isoflop.search.index import Index
@@ -120,7 +121,8 @@ def carried_out(
         tell(f"{into} holds this comparison already; this is its report.")
         return done
 
-    asked = asking.noted_absent(asked, measured, tuple(index.passages()))
+    passages = tuple(index.passages())
+    asked = asking.noted_absent(asked, measured, passages)
     for note in asked.notes:
         tell(note)
 
@@ -128,11 +130,13 @@ def carried_out(
         return rule.value(figures(answer, question.answers), abstained=answer.abstained)
 
     trials = Trials(into, served=budget is not None and budget.currency == "seconds")
+    material = Material(
+        index, passages, into, indexing or _indexing(index), tuning, score, wish.wrong,
+        learnable(passages, learned, measured), wish.options,
+    )  # fmt: skip
     ways, left = ways_of(
-        index, wish.models, wish.methods, folder=into, tuning=tuning, learned=learned,
-        measured=measured, score=score, options=wish.options, indexing=indexing or _indexing(index),
-        base_url=wish.base_url, at_once=wish.at_once, wrong=wish.wrong, told=wish.told,
-        ready=trials.ready,
+        wish.models, wish.methods, material, base_url=wish.base_url, at_once=wish.at_once,
+        told=wish.told, ready=trials.ready,
     )  # fmt: skip
     if not ways:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in left)

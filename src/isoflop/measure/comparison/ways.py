@@ -1,21 +1,17 @@
 """Ways: every method with every model, as far as they go together."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 from isoflop import plugins
 from isoflop.augment.answerer import Answerer, Told, open_answerer
 from isoflop.augment.method import METHODS, CannotUse, Material, Method, method_class
 from isoflop.augment.methods.abstaining import break_even
-from isoflop.bill import Bill
 from isoflop.documents import Passage
 from isoflop.measure.comparison import questions as asking
 from isoflop.measure.comparison.trials import timed_here
-from isoflop.questions import Answer, Question
-from isoflop.search.index import Index
+from isoflop.questions import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,41 +44,25 @@ class Left:
 
 
 def ways_of(
-    index: Index,
     models: Sequence[str],
-    methods: Sequence[str] = (),
+    methods: Sequence[str],
+    material: Material,
     *,
-    folder: Path,
-    tuning: Sequence[Question] = (),
-    learned: Sequence[Question] = (),
-    measured: Sequence[Question] = (),
-    score: Callable[[Question, Answer], float],
-    options: Mapping[str, Any] | None = None,
-    indexing: Bill | None = None,
     base_url: str | None = None,
     at_once: int = 4,
-    wrong: float = 0.0,
     told: Told = Told(),  # noqa: B008 - frozen
     ready: Callable[[Answerer], Answerer] = timed_here,
 ) -> tuple[list[Way], list[Left]]:
     """Every method with every model.
 
     Args:
-        index: Of the documents, up to date.
         models: Names; none twice.
         methods: Names; all there are when empty.
-        folder: Of the run: each way keeps what it prepares in a folder of its own in it.
-        tuning: Questions to choose settings by.
-        learned: Questions with answers that fine-tuning learns beside the documents; where there
-            are none, they are made from the documents.
-        measured: Questions that must not be learned.
-        score: How right an answer is.
-        options: What the user set for methods.
-        indexing: What making the index took.
+        material: That all methods work with; its folder is the run's, in which each way keeps what
+            it prepares in a folder of its own. Where a wrong answer loses something, an answerer
+            that knows how sure it is does not answer where it expects to lose.
         base_url: Of an OpenAI-compatible server.
         at_once: Questions under way at a server.
-        wrong: What a wrong answer loses: an answerer that knows how sure it is does not answer
-            where it expects to lose.
         told: What the user says of the model on a server.
         ready: Gives an answerer its speed; that of a model in this process is tried.
 
@@ -90,26 +70,20 @@ def ways_of(
         UsageError: If a method or a model is unknown.
         Missing: If a model needs what is not there.
     """
-    passages = tuple(index.passages())
     classes = {name: method_class(name) for name in methods or plugins.names("method", METHODS)}
-    maker = _maker(passages, learned, measured)
+    encoder = material.index.encoder
     ways: list[Way] = []
     left: list[Left] = []
     for model in dict.fromkeys(models):
         about = told if model.startswith("openai:") else Told()
-        answerer = _wary(
-            ready(open_answerer(model, base_url=base_url, encoder=index.encoder, told=about)), wrong
-        )
+        opened = ready(open_answerer(model, base_url=base_url, encoder=encoder, told=about))
+        answerer = _wary(opened, material.wrong)
         served = hasattr(answerer, "price")
         for method, made in classes.items():
             name = f"{method} {model}"
-            material = Material(
-                index=index, passages=passages, folder=folder / "prepared" / _plain(name),
-                indexing=indexing, tuning=tuple(tuning), score=score,
-                made=maker, options=options or {}, wrong=wrong,
-            )  # fmt: skip
+            own = replace(material, folder=material.folder / "prepared" / _plain(name))
             try:
-                does = made(answerer, material)
+                does = made(answerer, own)
             except CannotUse as reason:
                 left.append(Left(name, method, model, str(reason)))
                 continue
@@ -126,13 +100,18 @@ def _wary(answerer: Answerer, wrong: float) -> Answerer:
     return wary
 
 
-def _maker(
+def learnable(
     passages: Sequence[Passage], learned: Sequence[Question], measured: Sequence[Question]
 ) -> Callable[[int], Sequence[Question]]:
-    """What fine-tuning learns: the questions given, or as many as can be made.
+    """What makes the questions that fine-tuning learns: those given, or as many as can be made.
 
     None of them is word for word one that is measured: to have it learned by heart shows nothing.
     They are made once for all ways: of a large corpus that takes longer than a question.
+
+    Args:
+        passages: To make questions from, where none are given.
+        learned: Given, with answers.
+        measured: That must not be learned.
     """
     kept_apart = {question.text for question in measured}
 
