@@ -381,4 +381,5 @@ SECTIONS = {
     "capacity": models.capacity,
     "racing": compare.racing,
     "known_truth": compare.known_truth,
+    "forecasts": compare.forecasts,
 }

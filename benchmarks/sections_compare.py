@@ -90,3 +90,56 @@ def _share(interval: Mapping[str, float], subjects: int | None) -> str:
     """With its interval, where questions about more than a few subjects make one."""
     value = f"{interval['value']:.0%}"
     return f"{value} ({interval['low']:.0%} to {interval['high']:.0%})" if not subjects else value
+
+
+COMPARED = {
+    "first": "a question's FLOPs, before anything is spent",
+    "revised": "a question's FLOPs, settings chosen",
+    "known": "a question's FLOPs, lengths known",
+    "once": "FLOPs once",
+    "seconds": "a later question's seconds, after five",
+}
+
+
+def forecasts(result: dict[str, Any]) -> str:
+    """What every way took over what was forecast, on each data set."""
+    parts = [
+        "## Forecast beside bill\n",
+        "Measured over forecast of every way, by `python -m benchmarks.forecasts`; in bold what is "
+        "outside its bar. The seconds are those of the questions after a way's first five, over "
+        "the forecast from these. Before anything is spent retrieval does not know how many "
+        f"passages it will choose; its range does. {where(result)}\n",
+        judged([_within(result, name) for name in COMPARED]),
+    ]
+    for name, found in result["sets"].items():
+        load = " to ".join(f"{each:g}" for each in found["load_average"])
+        parts.append(f"### {name}, {found['passages']} passages; load average {load}\n")
+        rows = [
+            [
+                way,
+                *(_marked(row["ratio"][kind], result["bars"].get(kind, 0.1)) for kind in COMPARED),
+            ]
+            for way, row in found["ways"].items()
+        ]
+        head = ["way", "first", "settings chosen", "lengths known", "once", "seconds after five"]
+        parts.append(table(head, rows))
+    return "\n".join(parts)
+
+
+def _within(result: Mapping[str, Any], kind: str) -> tuple[str, str, str, bool]:
+    """How many ways of all data sets are within a bar."""
+    bar = result["bars"].get(kind, 0.1)
+    ratios = [
+        way["ratio"][kind] for found in result["sets"].values() for way in found["ways"].values()
+    ]
+    known = [abs(ratio - 1) for ratio in ratios if ratio is not None]
+    held = sum(apart <= bar for apart in known)
+    return (
+        COMPARED[kind], f"{held} of {len(known)} ways", f"within {bar:.0%}", held == len(known),
+    )  # fmt: skip
+
+
+def _marked(ratio: float | None, bar: float) -> str:
+    if ratio is None:
+        return "-"
+    return f"{ratio:.3f}" if abs(ratio - 1) <= bar else f"**{ratio:.3f}**"

@@ -77,8 +77,24 @@ class Answerer(Protocol):
     def prompt_tokens(self, question: str, passages: Sequence[Passage]) -> int:
         """Tokens of the prompt; exact where the model's own tokenizer is at hand."""
 
-    def answer_tokens(self, question: Question) -> float:
-        """Tokens it will probably write: of an accepted answer where there is one."""
+    def answer_tokens(self, question: Question, *, alone: bool = False) -> float:
+        """Tokens it will probably write: of an accepted answer where there is one.
+
+        Args:
+            question: With its accepted answers.
+            alone: Whether nothing stands before it that may answer it. As where it has no
+                answers, a model may then write something else, which a trial shows if there
+                was one.
+        """
+
+    def asking(self, question: str, passages: Sequence[Passage], written: float) -> Bill:
+        """A forecast of one answer to this question from these passages.
+
+        Args:
+            question: What is asked.
+            passages: That stand before it.
+            written: Tokens of the answer.
+        """
 
     def cost(self, prompt: float, written: float, *, cached: float = 0, calls: float = 1) -> Bill:
         """A forecast for calls that read and write so many tokens altogether.

@@ -46,6 +46,7 @@ Near = tuple[float, float, float]  # the first three features
 Cost = tuple[int, int, float | None]  # tokens, padded tokens, FLOPs
 
 PADDING = 16  # encoders pad a text to a multiple of this many tokens
+BEGIN_AND_END = 2  # tokens that they put around it
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,12 @@ class Evidence:
     tokens: int
     padded_tokens: int
     flops: float | None
+
+
+def padded_tokens(encoder: "Encoder", text: str) -> int:
+    """Tokens of a text as the encoder reads it, padding included; what is too long is cut."""
+    length = len(encoder.token_offsets(text)) + BEGIN_AND_END
+    return min(-(-length // PADDING) * PADDING, encoder.max_tokens)
 
 
 def evidence(question: str, hits: Sequence[Hit], encoder: "Encoder") -> Evidence:

@@ -79,14 +79,14 @@ def question_forecast(
     architecture: Architecture,
     corpus: Corpus,
     way: str,
-    question_tokens: int = QUESTION_TOKENS,
+    question_tokens: float = QUESTION_TOKENS,
 ) -> Bill:
     """The bill of one question by one way of ranking.
 
     Comparing vectors takes 2 x width operations a passage, and reads one byte of each number at
     the machine's bandwidth; ranking words takes no matrix arithmetic and counts 0 FLOPs.
     """
-    seconds, flops, tokens = speed.question_seconds[way], 0.0, 0
+    seconds, flops, tokens = speed.question_seconds[way], 0.0, 0.0
     if way != "bm25":
         tokens = question_tokens
         flops = forward_flops(architecture, [tokens])

@@ -28,12 +28,16 @@ class Continuing:
         model: A `CausalModel` that is a `Model` too.
         most_tokens: For one answer, which ends at the end of its line.
         speed: How fast it is, once that is known.
+        tokens_alone: Written to a question that nothing before it answers, once that is known.
+        tokens_found: Written to one behind a passage that was found for it, likewise.
         shown: Passages that it has read before every question, for citations.
     """
 
     model: Any
     most_tokens: int = MOST_TOKENS
     speed: Speed | None = None
+    tokens_alone: float | None = None
+    tokens_found: float | None = None
     shown: tuple[Passage, ...] = ()
     is_language_model: bool = True
 
@@ -56,10 +60,17 @@ class Continuing:
         """Tokens of the prompt, the one that begins a text included."""
         return len(self.model.encode_messages([Message("user", self.prompt(question, passages))]))
 
-    def answer_tokens(self, question: Question) -> float:
+    def answer_tokens(self, question: Question, *, alone: bool = False) -> float:
         """Of an accepted answer and the end of its line."""
+        seen = self.tokens_alone if alone or not question.answers else self.tokens_found
+        if seen is not None:
+            return seen
         said = question.answers[0] if question.answers else UNKNOWN
         return min(self.most_tokens, len(self.model.encode(f" {said}\n")))
+
+    def asking(self, question: str, passages: Sequence[Passage], written: float) -> Bill:
+        """A forecast of one prompt; see `Answerer.asking`."""
+        return self.cost(self.prompt_tokens(question, passages), written)
 
     def cost(self, prompt: float, written: float, *, cached: float = 0, calls: float = 1) -> Bill:
         """A forecast; see `Answerer.cost`."""

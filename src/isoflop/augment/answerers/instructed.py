@@ -52,12 +52,16 @@ class Instructed:
         most_tokens: For one answer.
         speed: How fast it is, once that is known.
         shown: Passages that it has read before every question, outside the conversation.
+        tokens_alone: Written to a question that nothing before it answers, once that is known.
+        tokens_found: Written to one behind a passage that was found for it, likewise.
     """
 
     model: Any
     most_tokens: int = MOST_TOKENS
     speed: Speed | None = None
     shown: tuple[Passage, ...] = ()
+    tokens_alone: float | None = None
+    tokens_found: float | None = None
     is_language_model: bool = True
     converses: bool = True
 
@@ -81,10 +85,18 @@ class Instructed:
             return [Message("system", AFTER), Message("user", question.strip())]
         return messages(question, passages)
 
-    def answer_tokens(self, question: Question) -> float:
-        """A sentence around an accepted answer."""
-        said = question.answers[0] if question.answers else ""
-        return min(self.most_tokens, len(self.model.encode(said)) + SENTENCE_TOKENS)
+    def answer_tokens(self, question: Question, *, alone: bool = False) -> float:
+        """A sentence around an accepted answer, or the one that says there is none."""
+        seen = self.tokens_alone if alone or not question.answers else self.tokens_found
+        if seen is not None:
+            return seen
+        said = question.answers[0] if question.answers else cited.NOT_ANSWERED
+        around = SENTENCE_TOKENS if question.answers else 1  # the token that ends
+        return min(self.most_tokens, len(self.model.encode(said)) + around)
+
+    def asking(self, question: str, passages: Sequence[Passage], written: float) -> Bill:
+        """A forecast of one prompt; see `Answerer.asking`."""
+        return self.cost(self.prompt_tokens(question, passages), written)
 
     def cost(self, prompt: float, written: float, *, cached: float = 0, calls: float = 1) -> Bill:
         """A forecast; see `Answerer.cost`."""
@@ -158,10 +170,15 @@ class Served:
         """Rather too many: a token for every three bytes."""
         return cited.approximate_tokens(messages(question, passages))
 
-    def answer_tokens(self, question: Question) -> float:
-        """A sentence around an accepted answer."""
-        text = question.answers[0] if question.answers else ""
-        return min(self.most_tokens, len(text.encode()) / cited.BYTES_PER_TOKEN + SENTENCE_TOKENS)
+    def answer_tokens(self, question: Question, *, alone: bool = False) -> float:
+        """A sentence around an accepted answer, or the one that says there is none."""
+        text = question.answers[0] if question.answers else cited.NOT_ANSWERED
+        around = SENTENCE_TOKENS if question.answers else 1
+        return min(self.most_tokens, len(text.encode()) / cited.BYTES_PER_TOKEN + around)
+
+    def asking(self, question: str, passages: Sequence[Passage], written: float) -> Bill:
+        """A forecast of one prompt; see `Answerer.asking`."""
+        return self.cost(self.prompt_tokens(question, passages), written)
 
     def cost(self, prompt: float, written: float, *, cached: float = 0, calls: float = 1) -> Bill:
         """Tokens, dollars and FLOPs; the energy of someone else's machine is not known."""

@@ -1,6 +1,9 @@
 """What models in this process take: counted FLOPs, measured seconds, the machine's energy."""
 
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 from isoflop import catalog
@@ -11,8 +14,11 @@ from isoflop.bill import Bill
 from isoflop.lm.model import Message
 from isoflop.meter import Reading
 from isoflop.plan.price import run_bill
+from isoflop.questions import Hit, Question
 
 TRIAL_TOKENS, TRIAL_WRITTEN = 192, 12
+TRIAL_QUESTIONS, TRIAL_SECONDS = 5, 10.0  # that are asked to see how much is written, at most
+Find = Callable[[str], Sequence[Hit]]
 REPEATS = 4  # of each timing, of which the fastest counts: a busy machine only delays
 
 
@@ -112,6 +118,28 @@ def trial(model: Any, tokens: int = TRIAL_TOKENS) -> Speed:
     length = len(model.encode_messages(message))
     each = max(0.0, one - short) / max(1, length - 1)
     return Speed(each, max(0.0, many - one) / (TRIAL_WRITTEN - 1), short)
+
+
+def tried(answerer: Any, questions: Sequence[Question], find: Find) -> Any:
+    """A model that knows how much it writes, from a few questions with and without a passage.
+
+    Where that might take long nothing is tried, and the guess stays.
+
+    Args:
+        answerer: Asked; one whose speed is not known is not.
+        questions: Of which some with answers are asked.
+        find: Gives a passage that may answer.
+    """
+    asked = [question for question in questions if question.answers][:TRIAL_QUESTIONS]
+    if not asked or answerer.speed is None:
+        return answerer
+    some = [(question, find(question.text)) for question in asked]
+    read = sum(answerer.prompt_tokens(q.text, [hit.passage for hit in hits]) for q, hits in some)
+    if answerer.speed.seconds(read, 2 * len(some) * answerer.most_tokens) > TRIAL_SECONDS:
+        return answerer
+    alone = [answerer.answer(q.text, ()).bill.output_tokens for q, _ in some]
+    found = [answerer.answer(q.text, hits).bill.output_tokens for q, hits in some]
+    return replace(answerer, tokens_alone=fmean(alone), tokens_found=fmean(found))
 
 
 def _timed(model: Any, message: list[Message], written: int) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoflop import catalog
-from isoflop.augment.evidence import PADDING
+from isoflop.augment.evidence import padded_tokens
 from isoflop.augment.extractive import PASSAGES, THRESHOLD, Selection, answered, select
 from isoflop.augment.methods.forecasting import UNKNOWN
 from isoflop.bill import Bill
@@ -19,9 +19,13 @@ from isoflop.questions import Answer, Hit, Question
 from isoflop.search.chunk import embedded_text
 from isoflop.settings import cache_folder
 
-MIDDLING = 256.0  # tokens of a passage, for the part of attention in a forecast
+LONGEST = 256.0  # tokens of a text that the encoder reads, for the part of attention
 CALL_SECONDS = 0.003  # of looking at words and sentences, beside the encoder; assumed
-BEGIN_AND_END = 2  # tokens that the encoder puts around a text
+
+
+def _parts(passages: Sequence[Passage]) -> int:
+    """Times that so many passages are read, and the question with each."""
+    return max(1, -(-len(passages) // PASSAGES))
 
 
 @dataclass(frozen=True)
@@ -46,21 +50,38 @@ class Quoting:
 
     def prompt_tokens(self, question: str, passages: Sequence[Passage]) -> int:
         """Tokens that the encoder reads, padding included."""
-        parts = max(1, -(-len(passages) // PASSAGES))  # the question is read with each
-        texts = [*[question] * parts, *(embedded_text(passage) for passage in passages)]
-        lengths = [len(self.encoder.token_offsets(text)) + BEGIN_AND_END for text in texts]
-        return sum(-(-length // PADDING) * PADDING for length in lengths)
+        return sum(self._lengths(question, passages))
 
-    def answer_tokens(self, question: Question) -> float:
+    def _lengths(self, question: str, passages: Sequence[Passage]) -> list[int]:
+        """Tokens of each text that the encoder reads, padding included."""
+        texts = [
+            *[question] * _parts(passages),
+            *(embedded_text(passage) for passage in passages),
+        ]
+        return [padded_tokens(self.encoder, text) for text in texts]
+
+    def answer_tokens(self, question: Question, *, alone: bool = False) -> float:
         """None are written."""
         return 0.0
 
+    def asking(self, question: str, passages: Sequence[Passage], written: float) -> Bill:
+        """Of reading these texts, each by itself."""
+        lengths, shape = self._lengths(question, passages), self.encoder.architecture
+        flops = None if shape is None else forward_flops(shape, lengths)
+        return self._reading(sum(lengths), flops, _parts(passages))
+
     def cost(self, prompt: float, written: float, *, cached: float = 0, calls: float = 1) -> Bill:
-        """Of reading so many tokens in passages of middling length."""
+        """Of reading so many tokens in texts as long as the encoder takes: no others cost more."""
         shape = self.encoder.architecture
-        if shape is None:
+        whole = None if shape is None else forward_flops(shape, [LONGEST])
+        flops = None if whole is None else (prompt - cached) / LONGEST * whole
+        return self._reading(prompt, flops, calls)
+
+    def _reading(self, prompt: float, flops: float | None, calls: float) -> Bill:
+        """Of so much work of the encoder."""
+        shape = self.encoder.architecture
+        if shape is None or flops is None:
             return Bill.forecast(prompt_tokens=prompt, flops=None) + UNKNOWN
-        flops = (prompt - cached) / MIDDLING * forward_flops(shape, [MIDDLING])
         machine = catalog.this_machine()
         speed = saved_speed(cache_folder()) or assumed_speed(machine, shape)
         counted = Bill.forecast(flops=flops, prompt_tokens=prompt)

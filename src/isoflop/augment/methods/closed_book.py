@@ -16,10 +16,12 @@ class ClosedBook:
         if not answerer.is_language_model:
             raise CannotUse("needs a language model")
         self.answerer = answerer
+        self.written: float | None = None  # tokens of an answer, once some were seen
 
     def forecast(self, questions: Sequence[Question]) -> Forecast:
         """Each question alone; nothing once."""
-        return Forecast(Range.exact(Bill()), mean_each(self.answerer, questions, lambda _: ()))
+        each = mean_each(self.answerer, questions, lambda _: (), written=self.written)
+        return Forecast(Range.exact(Bill()), each)
 
     def prepare(self, pay: Pay, progress: Callable[[str, int, int], None]) -> Row:
         """Nothing to prepare."""

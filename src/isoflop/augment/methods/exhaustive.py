@@ -8,10 +8,13 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property, partial
+from statistics import fmean, pstdev
 
 from isoflop.augment.answerer import Answerer
+from isoflop.augment.extractive import PASSAGES
 from isoflop.augment.method import CannotUse, Forecast, Material, Pay, Range, Row
-from isoflop.augment.methods.forecasting import widened
+from isoflop.augment.methods.forecasting import SAMPLE, mean_of, widened
 from isoflop.bill import Bill, total
 from isoflop.documents import Passage
 from isoflop.questions import Answer, Hit, Question
@@ -40,15 +43,20 @@ class Exhaustive:
         return [p for p in passages if self.answerer.prompt_tokens("", [p]) <= most]
 
     def forecast(self, questions: Sequence[Question]) -> Forecast:
-        """Every passage with a question of middling length."""
-        middle = sorted(questions, key=lambda q: len(q.text))[len(questions) // 2]
-        written = self.answerer.answer_tokens(middle)
+        """Every passage with every question."""
+        some = questions[:SAMPLE]
         low, mid, high = (
-            self._all(middle, tokens)
-            for tokens in (min(written, 2.0), written, self.answerer.most_tokens)
+            mean_of(self._all(q, tokens(self._written(q))) for q in some)
+            for tokens in (partial(min, 2.0), float, lambda _: self.answerer.most_tokens)
         )
         note = f"{len(self.passages):,} passages are read for each question"
         return Forecast(Range.exact(Bill()), widened(Range(low, mid, high)), notes=(note,))
+
+    def _written(self, question: Question) -> float:
+        """Mean tokens after a passage: after one an answer, after the others that none is."""
+        none = self.answerer.answer_tokens(question, alone=True)
+        more = self.answerer.answer_tokens(question) - none
+        return none + more / len(self.passages)
 
     def prepare(self, pay: Pay, progress: Callable[[str, int, int], None]) -> Row:
         """Nothing to prepare."""
@@ -59,17 +67,38 @@ class Exhaustive:
         return self._all(question, self.answerer.most_tokens)
 
     def _all(self, question: Question, written: float) -> Bill:
-        calls = len(self.passages)
+        """Of so many tokens after every passage."""
+        if not self.answerer.is_language_model:
+            return self._quoted(question)
         asked = self.answerer.prompt_tokens(question.text, ())
-        tokens = self._passage_tokens + calls * asked
-        return self.answerer.cost(tokens, calls * written, calls=calls)
+        return total(
+            self.answerer.cost(calls * (asked + tokens), calls * written, calls=calls)
+            for calls, tokens in self._lengths
+        )
 
-    @property
-    def _passage_tokens(self) -> int:
-        if not hasattr(self, "_counted"):
-            alone = self.answerer.prompt_tokens("", ())
-            self._counted = sum(self.answerer.prompt_tokens("", [p]) - alone for p in self.passages)
-        return self._counted
+    @cached_property
+    def _lengths(self) -> Sequence[tuple[float, float]]:
+        """Calls, and tokens of a passage, with the mean and the variance of all passages.
+
+        What a call takes grows with the tokens and their square, so half of the calls one standard
+        deviation shorter and half one longer take together what all passages take.
+        """
+        alone = self.answerer.prompt_tokens("", ())
+        tokens = [self.answerer.prompt_tokens("", [p]) - alone for p in self.passages]
+        mean, apart, calls = fmean(tokens), pstdev(tokens), float(len(tokens))
+        if not apart:
+            return ((calls, mean),)
+        return ((calls / 2, mean - apart), (calls / 2, mean + apart))
+
+    def _quoted(self, question: Question) -> Bill:
+        """Passages are read one by one, and the question with every few of them."""
+        asking = self.answerer.asking
+        more = asking(question.text, (), 0) - asking("", (), 0)
+        return self._unasked + more * -(-len(self.passages) // PASSAGES)
+
+    @cached_property
+    def _unasked(self) -> Bill:
+        return self.answerer.asking("", self.passages, 0)
 
     def answer(self, question: Question) -> Answer:
         """The likeliest answer of all passages."""

@@ -21,7 +21,7 @@ from isoflop import catalog, run
 from isoflop.augment.answerer import Answerer, Speed
 from isoflop.augment.method import CannotUse, Forecast, Material, Pay, Range, Row
 from isoflop.augment.methods.closed_book import ClosedBook
-from isoflop.augment.methods.forecasting import UNKNOWN, widened
+from isoflop.augment.methods.forecasting import SAMPLE, SEEN, UNKNOWN, widened, written_to
 from isoflop.augment.methods.learning import (
     Exercise,
     Progress,
@@ -32,7 +32,7 @@ from isoflop.augment.methods.learning import (
     planned,
     training_flops,
 )
-from isoflop.augment.methods.retrieval import Retrieval, spread
+from isoflop.augment.methods.retrieval import Retrieval
 from isoflop.bill import Bill, total
 from isoflop.documents import Passage
 from isoflop.errors import DamagedRun, UnusableExam
@@ -70,6 +70,7 @@ class FineTuning:
                     f"rank={self.rank}: factors of this model have ranks of 1 to {most}"
                 )
         self._after: ClosedBook | Retrieval | None = None
+        self.written: float | None = None  # tokens of an answer, once some were seen
 
     def answering(self, answerer: Answerer) -> ClosedBook | Retrieval:
         """How questions are answered once the model is tuned."""
@@ -77,8 +78,11 @@ class FineTuning:
 
     def forecast(self, questions: Sequence[Question]) -> Forecast:
         """The training, of which tokens and FLOPs are exact; then the questions."""
-        after = self.answering(self.answerer).forecast(questions)
+        answering = self.answering(self.answerer)
+        answering.written = self.written
+        after = answering.forecast(questions)
         once = widened(Range.exact(self._taken())) + Range.exact(self._searching())
+        once = once + after.each * len(self.material.tuning[:SEEN])
         return Forecast(once, after.each, before=after.before, notes=self._notes())
 
     def prepare(self, pay: Pay, progress: Progress) -> Row:
@@ -89,6 +93,7 @@ class FineTuning:
             worst = self._worst()
         row = pay("tune", worst, partial(self._tune, pay, progress))
         self._after = self.answering(self._opened())
+        self.written = written_to(self.material.tuning, self.worst, self.answer, pay)
         return {name: value for name, value in row.items() if name not in ("key", "bill")}
 
     def worst(self, question: Question) -> Bill:
@@ -295,21 +300,25 @@ class RetrievalFineTuning(Lora):
 
     @cached_property
     def steps(self) -> Steps:
-        """Typical passages stand for those that will be found; the longest bound the rows."""
-        every, k = self.material.passages, self._search.k
+        """Passages that words find stand for those that will be found; the longest bound the rows.
+
+        They are looked up for some questions, and stand for those of the others too.
+        """
+        search, k, width = self._search, self._search.k, self._search.width
         longest = max(self.learned, key=lambda question: len(question.text))
-        shown = spread(every, k), sorted(every, key=lambda passage: -len(passage.text))[:k]
-        typical, most = (self._search.fitting(longest.text, some) for some in shown)
+        largest = sorted(self.material.passages, key=lambda passage: -len(passage.text))[:k]
+        most = search.fitting(longest.text, largest)
+        shown = [search.worded(question.text, k, width) for question in self.learned[:SAMPLE]]
         return planned(
             self.answerer.model,
-            [self.exercise(question, typical) for question in self.learned],
+            [self.exercise(q, shown[n % len(shown)]) for n, q in enumerate(self.learned)],
             self._room,
             self.material.options.get("epochs"),
             self.exercise(longest, most),
         )
 
     def _searching(self) -> Bill:
-        return self._search.searched() * len(self.learned)
+        return self._search.searched(self.learned) * len(self.learned)
 
     def _notes(self) -> tuple[str, ...]:
         steps = self.steps

@@ -11,21 +11,21 @@ Source:
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from statistics import fmean
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from isoflop.augment.answerer import Answerer
 from isoflop.augment.method import CannotUse, Forecast, Material, Pay, Range, Row
-from isoflop.augment.methods.forecasting import widened
-from isoflop.bill import Bill
+from isoflop.augment.methods.forecasting import SAMPLE, mean_of, widened
+from isoflop.bill import Bill, total
 from isoflop.documents import Passage
+from isoflop.lm.model import Message
 from isoflop.questions import Answer, Question
 
 if TYPE_CHECKING:
     from isoflop.lm.structured import Scheme
 
 ASKED_TOKENS = 64  # room for a question beside its answer, where groups have a bound
-SAMPLE = 50
 
 
 class Groups:
@@ -74,23 +74,52 @@ class Groups:
 
     @property
     def tokens(self) -> int:
-        """Of all groups, a beginning token each."""
-        return sum(map(len, self.texts)) + len(self.texts)
+        """Of all groups, as they are read."""
+        return sum(map(len, self.texts)) + len(self.texts) * self._begins
+
+    @property
+    def kept(self) -> int:
+        """Of these, tokens that a question attends to: of parallel groups one alone is begun."""
+        again = len(self.texts) - 1 if self.scheme == "parallel" else 0
+        return self.tokens - again * self._begins
+
+    @property
+    def _begins(self) -> int:
+        """Tokens before a group: one that begins a text, or none."""
+        return int(self.answerer.model.beginning is not None)
+
+    @cached_property
+    def _begun(self) -> int:
+        """Tokens that begin a prompt, which it has not after groups."""
+        model = self.answerer.model
+        return int(model.encode_messages([Message("user", "?")])[:1] == [model.beginning])
+
+    def _reading(self) -> Bill:
+        """A forecast of reading all groups."""
+        return total(self.answerer.cost(self._begins + len(text), 0) for text in self.texts)
 
     def forecast(self, questions: Sequence[Question]) -> Forecast:
         """Reading all groups once; then the question alone, attending to all of them."""
-        once = self.answerer.cost(self.tokens, 0, calls=len(self.texts))
-        some = questions[:SAMPLE]
-        asked = fmean(self.answerer.prompt_tokens(q.text, ()) for q in some)
-        written = fmean(self.answerer.answer_tokens(q) for q in some)
+        some, most = questions[:SAMPLE], self.answerer.most_tokens
         low, middle, high = (
-            self.answerer.cost(self.tokens + asked, tokens, cached=self.tokens)
-            for tokens in (max(1.0, written / 2), written,
-                           min(2 * written, self.answerer.most_tokens))
-        )  # fmt: skip
-        return Forecast(
-            widened(Range.exact(once)), widened(Range(low, middle, high)), notes=tuple(self.notes())
+            mean_of(
+                self._asked(q, min(most, max(1.0, times * self._answer_tokens(q)))) for q in some
+            )
+            for times in (0.5, 1.0, 2.0)
         )
+        each = widened(Range(low, middle, high))
+        once = widened(Range.exact(self._reading()))
+        return Forecast(once, each, notes=tuple(self.notes()))
+
+    def _asked(self, question: Question, written: float) -> Bill:
+        asked = self.answerer.prompt_tokens(question.text, ()) - self._begun
+        return self.answerer.cost(self.kept + asked, written, cached=self.kept)
+
+    def _answer_tokens(self, question: Question) -> float:
+        """An answer if the passage that has it is shown; else as to a question alone."""
+        shown = len(self.shown) / len(self.material.passages)
+        answer, alone = (self.answerer.answer_tokens(question, alone=a) for a in (False, True))
+        return shown * answer + (1 - shown) * alone
 
     def notes(self) -> list[str]:
         """What a user should know."""
@@ -114,18 +143,14 @@ class Groups:
             bill = placed_bill(replace(self._after.bill, flops=counted))
             return {"groups": len(self.texts), "tokens": self.tokens}, bill
 
-        worst = self.answerer.cost(self.tokens, 0, calls=len(self.texts)) * 2
-        row = pay(f"read/{self.scheme}", worst, call)
+        row = pay(f"read/{self.scheme}", self._reading() * 2, call)
         if self._after is None:  # paid for earlier: it lies on disk
             call()
         return {"groups": row["groups"], "tokens": row["tokens"]}
 
     def worst(self, question: Question) -> Bill:
         """As many tokens as may be written."""
-        asked = self.answerer.prompt_tokens(question.text, ())
-        return self.answerer.cost(
-            self.tokens + asked, self.answerer.most_tokens, cached=self.tokens
-        )
+        return self._asked(question, self.answerer.most_tokens)
 
     def answer(self, question: Question) -> Answer:
         """After all groups."""

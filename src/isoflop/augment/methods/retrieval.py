@@ -5,21 +5,23 @@ user names them: first the way that finds accepted answers most often, which tak
 then number and width by the answers themselves.
 """
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from operator import attrgetter
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from isoflop import catalog
 from isoflop.augment.answerer import UNASKED, Answerer, unasked
+from isoflop.augment.evidence import padded_tokens
 from isoflop.augment.method import CannotUse, Forecast, Material, Pay, Range, Row
 from isoflop.augment.methods.abstaining import Tried, best_threshold
-from isoflop.augment.methods.forecasting import UNKNOWN, mean_each
-from isoflop.bill import Bill
+from isoflop.augment.methods.forecasting import SAMPLE, UNKNOWN, mean_each
+from isoflop.bill import Bill, total
 from isoflop.documents import Passage
 from isoflop.plan.retrieval import (
+    QUESTION_TOKENS,
     Corpus,
     Speed,
     assumed_speed,
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 USUAL = 5  # passages, where there is nothing to choose by
 TRIED = ((1, 1), (3, 1), (5, 1), (8, 1), (1, 3), (3, 3))  # number of passages, width of each
 MOST_TUNED = 20  # questions that settings are chosen by
-LOOKED_AT = 10  # of these, searched for once more to see how long passages found are
 
 
 class Retrieval:
@@ -47,30 +48,46 @@ class Retrieval:
         self.k: int = options.get("k") or USUAL
         self.width: int = options.get("width") or 1
         self.by: Way = options.get("by") or material.index.default_way
-        self._seen: float | None = None  # tokens shown with a question, once that was looked at
+        # For a forecast passages are found by words, which takes no FLOPs: those that answer are
+        # longer than others.
+        self.forecast_by: Way = "bm25"
+        self._chosen = False
+        self.written: float | None = None  # tokens of an answer, once some were seen
         self._place = {passage.id: n for n, passage in enumerate(material.passages)}
         if not material.passages:
             raise CannotUse("the documents hold no passages")
 
     def forecast(self, questions: Sequence[Question]) -> Forecast:
-        """Typical passages stand for those that will be found."""
-        searched = Range.exact(self.searched())
-        typical = in_turn(self.material.passages, self.k * self.width)
-        each = searched + mean_each(
-            self.answerer, questions, lambda _: self.fitting("", next(typical)), apart=1.3,
-            tokens=self._seen,
+        """Passages that words find stand for those that will be found."""
+        each = self._typical(questions, self.k, self.width)
+        some = [] if self.material.options.get("k") else self._choosing
+        tried = [self._typical(some, k, width) for k, width in TRIED] if some else []
+        if not self._chosen:
+            tokens = attrgetter("middle.prompt_tokens")
+            ends = [each, *tried]
+            each = replace(each, low=min(ends, key=tokens).low, high=max(ends, key=tokens).high)
+        return Forecast(self._tuning(tried), each, before=self.material.indexing or Bill())
+
+    def _typical(self, questions: Sequence[Question], k: int, width: int) -> Range:
+        """Of searching and reading, for one question."""
+        return Range.exact(self.searched(questions)) + mean_each(
+            self.answerer, questions, lambda q: self.worded(q.text, k, width), apart=1.3,
+            written=self.written,
         )  # fmt: skip
-        return Forecast(self._tuning(), each, before=self.material.indexing or Bill())
+
+    def worded(self, question: str, k: int, width: int) -> Sequence[Passage]:
+        """Passages that stand in a forecast for those that will be found."""
+        found = self.found(question, k, width, by=self.forecast_by)
+        return [hit.passage for hit in found.hits]
 
     def prepare(self, pay: Pay, progress: Callable[[str, int, int], None]) -> Row:
         """Choose the way of ranking, the number of passages and their width."""
-        some = [q for q in self.material.tuning if q.answers][:MOST_TUNED]
+        some = self._choosing
         if some and not self.material.options.get("by"):
             self.by = self._best_way(some, pay)
         if some and not self.material.options.get("k"):
             self.k, self.width = self._best_shape(some, pay, progress)
-        if some:
-            self._seen = self._looked(some[:LOOKED_AT], pay)
+        self._chosen = True
         settings: Row = {"k": self.k, "width": self.width, "by": self.by, "tuned_on": len(some)}
         if self._weighs:
             limit = self._best_threshold(pay)
@@ -132,9 +149,9 @@ class Retrieval:
             answer = unasked(why, found.hits)
         return replace(answer, bill=found.bill + answer.bill)
 
-    def found(self, question: str, k: int, width: int) -> "Found":
+    def found(self, question: str, k: int, width: int, *, by: Way | None = None) -> "Found":
         """What stands before a question, as much as the context holds."""
-        found = self.material.index.find(question, k, by=self.by)
+        found = self.material.index.find(question, k, by=by or self.by)
         hits = self.widened(found.hits, width)
         kept = self.fitting(question, [hit.passage for hit in hits])
         return replace(found, hits=tuple(hits[: len(kept)]))
@@ -167,45 +184,54 @@ class Retrieval:
                 return passages[:count]
         return passages[:0]
 
-    def searched(self) -> Bill:
-        """A forecast of one search."""
-        shape = getattr(self.material.index.encoder, "architecture", None)
+    def searched(self, questions: Sequence[Question] = (), by: Way | None = None) -> Bill:
+        """A forecast of one search, the mean of those for these questions.
+
+        Args:
+            questions: Of usual length where there are none.
+            by: Another way of ranking than the one that is used.
+        """
+        encoder, by = self.material.index.encoder, by or self.by
+        shape = getattr(encoder, "architecture", None)
         if shape is None:
             return Bill.forecast(flops=None) + UNKNOWN
-        characters = sum(len(passage.text) for passage in self.material.passages)
-        corpus = Corpus(characters, len(self.material.passages))
+        corpus = Corpus(self._characters, len(self.material.passages))
         machine = catalog.this_machine()
+        some = [padded_tokens(encoder, q.text) for q in questions[:SAMPLE]]
+        tokens = fmean(some) if some else float(QUESTION_TOKENS)
         speed = saved_speed(cache_folder()) or assumed_speed(machine, shape)
         if speed is None:
             timeless = Speed(1.0, dict.fromkeys(WAYS, 0.0))
-            flops = question_forecast(machine, timeless, shape, corpus, self.by).flops
-            return Bill.forecast(flops=flops) + UNKNOWN
-        return question_forecast(machine, speed, shape, corpus, self.by)
+            flops = question_forecast(machine, timeless, shape, corpus, by, tokens).flops
+            return Bill.forecast(flops=flops, prompt_tokens=tokens) + UNKNOWN
+        return question_forecast(machine, speed, shape, corpus, by, tokens)
 
-    def _tuning(self) -> Range:
-        """Choosing on the tuning questions."""
-        some = [q for q in self.material.tuning if q.answers][:MOST_TUNED]
-        whole = Range.exact(Bill())
+    @cached_property
+    def _characters(self) -> int:
+        return sum(len(passage.text) for passage in self.material.passages)
+
+    @property
+    def _choosing(self) -> list[Question]:
+        """Tuning questions that settings are chosen by."""
+        return [q for q in self.material.tuning if q.answers][:MOST_TUNED]
+
+    def _tuning(self, tried: Sequence[Range]) -> Range:
+        """Choosing on the tuning questions, of which each takes so much by each shape."""
+        some, whole = self._choosing, Range.exact(Bill())
         if some and not self.material.options.get("by"):
-            whole = whole + Range.exact(self.searched() * (len(WAYS) * len(some)))
-        if some and not self.material.options.get("k"):
-            for k, width in TRIED:
-                whole = whole + self._asked(some, k, width)
+            searches = total(self.searched(some, way) for way in self._usable)
+            whole = whole + Range.exact(searches * len(some))
+        for each in tried:
+            whole = whole + each * len(some)
         if self._weighs and self._unsure and self.material.options.get("threshold") is None:
-            whole = whole + self._asked(self._unsure, self.k, self.width)
+            asked = self._typical(self._unsure, self.k, self.width)
+            whole = whole + asked * len(self._unsure)
         return whole
-
-    def _asked(self, some: Sequence[Question], k: int, width: int) -> Range:
-        """A forecast of asking these questions, each behind so many passages."""
-        shown = self.fitting("", spread(self.material.passages, k * width))
-        read = mean_each(self.answerer, some, partial(_always, shown), apart=1.3)
-        return (Range.exact(self.searched()) + read) * len(some)
 
     def _best_way(self, some: Sequence[Question], pay: Pay) -> Way:
         """The way of ranking that finds an accepted answer soonest; of equals the cheapest."""
-        usable = [way for way in WAYS if way != "reranked" or self._reranks]
         worth = {}
-        for way in usable:
+        for way in self._usable:
             rows = [
                 pay(
                     f"search/{way}/{q.id}",
@@ -215,11 +241,14 @@ class Retrieval:
                 for q in some
             ]
             worth[way] = fmean(row["reciprocal_rank"] for row in rows)
-        return max(usable, key=lambda way: (round(worth[way], 9), -usable.index(way)))
+        cheapest = self._usable.index
+        return max(self._usable, key=lambda way: (round(worth[way], 9), -cheapest(way)))
 
     @cached_property
-    def _reranks(self) -> bool:
-        return self.material.index.default_way == "reranked"
+    def _usable(self) -> list[Way]:
+        """Ways of ranking that this index has, cheapest first."""
+        reranks = self.material.index.default_way == "reranked"
+        return [way for way in WAYS if way != "reranked" or reranks]
 
     def _rank(self, question: Question, way: Way) -> tuple[Row, Bill]:
         found = self.material.index.find(question.text, max(k for k, _ in TRIED), by=way)
@@ -232,6 +261,7 @@ class Retrieval:
     ) -> tuple[int, int]:
         """Number and width of passages with the best answers; of equals the least text."""
         worth: dict[tuple[int, int], float] = {}
+        written: dict[tuple[int, int], float] = {}
         for done, (k, width) in enumerate(TRIED):
             rows = [
                 pay(
@@ -242,27 +272,16 @@ class Retrieval:
                 for q in some
             ]
             worth[k, width] = fmean(row["score"] for row in rows)
+            written[k, width] = fmean(row["tokens"] for row in rows)
             progress("choosing passages", done + 1, len(TRIED))
-        return max(worth, key=lambda shape: (round(worth[shape], 9), -shape[0] * shape[1]))
+        best = max(worth, key=lambda shape: (round(worth[shape], 9), -shape[0] * shape[1]))
+        self.written = written[best]
+        return best
 
     def _tried(self, question: Question, k: int, width: int) -> tuple[Row, Bill]:
         answer = self.answered(question, k, width)
-        return {"score": self.material.score(question, answer)}, answer.bill
-
-    def _looked(self, some: Sequence[Question], pay: Pay) -> float:
-        """Mean tokens of what is found for a question: longer than passages are on the whole."""
-        rows = [
-            pay(f"look/{self.by}/{self.k}x{self.width}/{q.id}", _more(self.searched()),
-                partial(self._look, q))
-            for q in some
-        ]  # fmt: skip
-        return fmean(row["tokens"] for row in rows)
-
-    def _look(self, question: Question) -> tuple[Row, Bill]:
-        found = self.found(question.text, self.k, self.width)
-        counted = self.answerer.prompt_tokens
-        whole = counted(question.text, [hit.passage for hit in found.hits])
-        return {"tokens": whole - counted(question.text, ())}, found.bill
+        tokens = answer.bill.output_tokens or 0.0
+        return {"score": self.material.score(question, answer), "tokens": tokens}, answer.bill
 
     def _read_at_most(self, question: Question, passages: int) -> Bill:
         """Reading the longest passages there are, cut to the context."""
@@ -302,25 +321,6 @@ def _holds(passage: Passage, answers: Sequence[str]) -> bool:
     return any(" ".join(answer.casefold().split()) in text for answer in answers)
 
 
-def spread(passages: Sequence[Passage], count: int) -> list[Passage]:
-    """So many passages from all over the documents."""
-    step = max(1, len(passages) // max(1, count))
-    return list(passages[::step][:count])
-
-
-def in_turn(passages: Sequence[Passage], count: int) -> Iterator[list[Passage]]:
-    """So many passages, again and again others: one passage would not stand for all."""
-    step, stride = max(1, len(passages) // max(1, count)), int(0.618 * len(passages)) | 1
-    for turn in itertools.count():
-        places = ((turn * stride + n * step) % len(passages) for n in range(count))
-        yield [passages[place] for place in dict.fromkeys(places)]
-
-
 def _more(bill: Bill) -> Bill:
     """What a search may take at most: a forecast of milliseconds may be several times off."""
     return bill * 5
-
-
-def _always(shown: Sequence[Passage], question: Question) -> Sequence[Passage]:
-    """The same for every question."""
-    return shown

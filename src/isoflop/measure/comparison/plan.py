@@ -14,7 +14,7 @@ from isoflop.run import Row, bill_of
 Progress = Callable[[str, int, int], None]
 Tell = Callable[[str], None]
 FORECAST, REVISED, QUESTIONS = "forecast", "revised", "questions.jsonl"
-VERSION = 1  # of the lines of a run: one of another version is not continued
+VERSION = 2  # of the lines of a run: one of another version is not continued
 
 
 @dataclass(frozen=True, slots=True)

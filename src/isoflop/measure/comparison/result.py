@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
 from isoflop.bill import Bill, total
+from isoflop.measure.comparison.again import WARM_UP, again
 from isoflop.measure.comparison.budget import Currency
 from isoflop.measure.comparison.plan import (
     FORECAST,
@@ -28,7 +29,6 @@ from isoflop.questions import Question
 from isoflop.run import Row, bill_of
 
 AXES = ("flops", "seconds", "joules", "dollars", "grams_co2e")
-WARM_UP = 5  # questions after which seconds are forecast again
 THROUGH = ("measured", "unfinished")  # status of a way that was neither beaten nor failed
 FEWEST = 2  # questions that an interval can be made of
 
@@ -52,10 +52,11 @@ class Result:
         abstained: Share of questions it did not answer.
         supported: Share of its answers that stand where they are said to; None if it gave none.
         forecast: Bills before, once and for each question, as they were forecast; "revised" is
-            the last again, when settings had been chosen.
+            the last again, when settings had been chosen, and "again" once more, after the first
+            five answers; None where there were fewer.
         measured: The same as measured.
-        ratio: Measured over revised forecast of a question, by figure;
-            "seconds_after_warm_up" compares the seconds of later questions with the first five's.
+        ratio: Measured over revised forecast of a question, by figure; "seconds_after_warm_up" and
+            "joules_after_warm_up" are later questions over the forecast after the first five.
         cost: Of a question with its part of what is paid once, by figure.
         behind: The best way's accuracy less its own, paired; None for the best.
         frontier: Figures on whose frontier it is.
@@ -134,6 +135,7 @@ def _result(
     result.notes = list(forecast["notes"])
     result.questions = len(answered)
     result.forecast = {part: forecast[part] for part in ("before", "once", "each", "revised")}
+    result.forecast["again"] = None
     bills = [bill_of(row) for _, row in answered]
     each = total(bills) * (1 / len(bills)) if bills else Bill.from_dict(forecast["each"]["middle"])
     result.measured = {
@@ -144,7 +146,12 @@ def _result(
     result.cost = {axis: _cost(result.measured, axis, plan.horizon) for axis in AXES}
     if not bills:
         return result
-    result.ratio = _ratios(bills, each, Bill.from_dict(forecast["revised"]["middle"]))
+    revised = Bill.from_dict(forecast["revised"]["middle"])
+    result.ratio = _ratios(each, revised)
+    if len(bills) >= WARM_UP:
+        expected = again(bills[:WARM_UP], revised)
+        result.forecast["again"] = expected.as_dict()
+        result.ratio |= _later_ratios(bills[WARM_UP:], expected)
     refused = [row["refused"] for _, row in answered if row.get("refused")]
     if refused:
         result.notes.append(
@@ -211,16 +218,22 @@ def _design(asked: Sequence[Question]) -> tuple[list[str] | None, list[float] | 
     return clusters([q.cluster or q.id for q in asked]), weights([q.weight for q in asked])
 
 
-def _ratios(bills: Sequence[Bill], each: Bill, forecast: Bill) -> dict[str, float | None]:
+def _ratios(each: Bill, forecast: Bill) -> dict[str, float | None]:
     """Measured over forecast."""
     found: dict[str, float | None] = {}
     for axis in ("flops", "seconds", "joules", "dollars", "prompt_tokens", "output_tokens"):
         said, was = getattr(forecast, axis), getattr(each, axis)
         found[axis] = was / said if said and was is not None else None
-    seconds = [bill.seconds for bill in bills if bill.seconds is not None]
-    first, later = seconds[:WARM_UP], seconds[WARM_UP:]
-    found["seconds_after_warm_up"] = fmean(later) / median(first) if first and later else None
     return found
+
+
+def _later_ratios(later: Sequence[Bill], forecast: Bill) -> dict[str, float | None]:
+    """Of time, of the questions after the first, over what these let expect."""
+    if not later:
+        return {}
+    each = total(later) * (1 / len(later))
+    found = _ratios(each, forecast)
+    return {f"{axis}_after_warm_up": found[axis] for axis in ("seconds", "joules")}
 
 
 def _cost(measured: Mapping[str, Bill], axis: str, horizon: float) -> float | None:

@@ -13,6 +13,7 @@ NAMES = {
     "grams_co2e": "CO2e",
 }  # fmt: skip
 UNITS = {"flops": "FLOP", "seconds": "s", "joules": "J", "grams_co2e": "g"}
+AGAIN = ("seconds", "joules")  # forecast again once a way has answered a few questions
 MOST_TEXT = 400  # characters of an answer or a quote; the run has the rest
 
 
@@ -129,24 +130,38 @@ def of_ways(ways: Sequence[Way], metric: str, advised: str | None) -> Markup:
 
 def of_costs(ways: Sequence[Way], axis: str, horizon: float, advised: str | None) -> Markup:
     """What each way was forecast to take on one axis, and what it took."""
+    again = axis in AGAIN and any(way["forecast"].get("again") for way in ways)
     head = (
-        "Way", "Once, forecast", "Once", "A question, forecast", "A question",
+        "Way", "Once, forecast", "Once", "A question, forecast",
+        *(["Forecast after five"] if again else []), "A question",
         "Measured / forecast", f"A question with its part of once, over {horizon:,.0f}",
     )  # fmt: skip
     rows = [
         row(
             called(way), _range(way, "once", axis), based(paid_once(way), axis),
-            _range(way, "revised", axis), based(Bill.from_dict(way["measured"]["each"]), axis),
+            _range(way, "revised", axis), *([_again(way, axis)] if again else []),
+            based(Bill.from_dict(way["measured"]["each"]), axis),
             _ratio(way, axis), shown(way["cost"].get(axis), axis), advised=way["name"] == advised,
         )
         for way in ways
     ]  # fmt: skip
     return table(
         f"{NAMES[axis]}: forecast beside measured. Once has the making of the index; what was not "
-        "measured says on what it stands.",
+        "measured says on what it stands."
+        + (" Below a forecast after five questions: what the others took of it." if again else ""),
         head,
         rows,
     )
+
+
+def _again(way: Way, axis: str) -> Child:
+    """The forecast that the first answers gave, and what later ones took of it."""
+    held = way["forecast"].get("again")
+    if held is None:
+        return DASH
+    later = way["ratio"].get(f"{axis}_after_warm_up")
+    figure = shown(getattr(Bill.from_dict(held), axis), axis)
+    return figure if later is None else (figure, element("small", f"later x {later:.2f}"))
 
 
 def _range(way: Way, part: str, axis: str) -> Child:

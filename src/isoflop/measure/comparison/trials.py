@@ -1,10 +1,14 @@
 """Trials: how fast models answer here, found out before the forecast; those of servers are paid."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from isoflop.augment.answerer import Answerer, Speed
+from isoflop.questions import Question
 from isoflop.run import Row, Run, read_rows
+from isoflop.search.index import Index
 
 
 def timed_here(answerer: Answerer) -> Answerer:
@@ -15,6 +19,16 @@ def timed_here(answerer: Answerer) -> Answerer:
 
     ready: Answerer = replace(answerer, speed=trial(answerer.model))  # type: ignore[type-var]  # a dataclass
     return ready
+
+
+def writing_here(answerer: Answerer, questions: Sequence[Question], index: Index) -> Answerer:
+    """With how much it writes, where the model runs in this process; words find passages for it."""
+    if not hasattr(answerer.model, "logits"):
+        return answerer
+    from isoflop.augment.answerers.local import tried
+
+    found: Answerer = tried(answerer, questions, partial(index.search, k=1, by="bm25"))
+    return found
 
 
 class Trials:

@@ -10,7 +10,7 @@ from isoflop.augment.method import METHODS, CannotUse, Material, Method, method_
 from isoflop.augment.methods.abstaining import break_even
 from isoflop.documents import Passage
 from isoflop.measure.comparison import questions as asking
-from isoflop.measure.comparison.trials import timed_here
+from isoflop.measure.comparison.trials import timed_here, writing_here
 from isoflop.questions import Question
 
 
@@ -77,7 +77,8 @@ def ways_of(
     for model in dict.fromkeys(models):
         about = told if model.startswith("openai:") else Told()
         opened = ready(open_answerer(model, base_url=base_url, encoder=encoder, told=about))
-        answerer = _wary(opened, material.wrong)
+        wary = _wary(opened, material.wrong)
+        answerer = writing_here(wary, material.tuning, material.index)
         served = hasattr(answerer, "price")
         for method, made in classes.items():
             name = f"{method} {model}"
