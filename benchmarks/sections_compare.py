@@ -109,7 +109,7 @@ def forecasts(result: dict[str, Any]) -> str:
         "outside its bar. The seconds are those of the questions after a way's first five, over "
         "the forecast from these. Before anything is spent retrieval does not know how many "
         f"passages it will choose; its range does. {where(result)}\n",
-        judged([_within(result, name) for name in COMPARED]),
+        judged([_ranged(result), *(_within(result, name) for name in COMPARED)]),
     ]
     for name, found in result["sets"].items():
         load = " to ".join(f"{each:g}" for each in found["load_average"])
@@ -124,6 +124,14 @@ def forecasts(result: dict[str, Any]) -> str:
         head = ["way", "first", "settings chosen", "lengths known", "once", "seconds after five"]
         parts.append(table(head, rows))
     return "\n".join(parts)
+
+
+def _ranged(result: Mapping[str, Any]) -> tuple[str, str, str, bool]:
+    """How many bills lie between the ends of their first forecasts."""
+    flops = [way["flops"] for found in result["sets"].values() for way in found["ways"].values()]
+    held = sum(each["low"] * 0.999 <= each["each"] <= each["high"] * 1.001 for each in flops)
+    what = "a question's FLOPs between low and high, before anything is spent"
+    return what, f"{held} of {len(flops)} ways", "all", held == len(flops)
 
 
 def _within(result: Mapping[str, Any], kind: str) -> tuple[str, str, str, bool]:
