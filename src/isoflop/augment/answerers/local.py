@@ -11,6 +11,7 @@ from isoflop.architecture import Architecture
 from isoflop.augment.answerer import Speed
 from isoflop.augment.methods.forecasting import UNKNOWN
 from isoflop.bill import Bill
+from isoflop.errors import IsoflopError
 from isoflop.lm.model import Message
 from isoflop.meter import Reading
 from isoflop.plan.price import run_bill
@@ -123,7 +124,8 @@ def trial(model: Any, tokens: int = TRIAL_TOKENS) -> Speed:
 def tried(answerer: Any, questions: Sequence[Question], find: Find) -> Any:
     """A model that knows how much it writes, from a few questions with and without a passage.
 
-    Where that might take long nothing is tried, and the guess stays.
+    Where that might take long nothing is tried, and the guess stays; so it does where no question
+    can be put to it. A model that fails here is asked all the same later, and reported with why.
 
     Args:
         answerer: Asked; one whose speed is not known is not.
@@ -137,9 +139,20 @@ def tried(answerer: Any, questions: Sequence[Question], find: Find) -> Any:
     read = sum(answerer.prompt_tokens(q.text, [hit.passage for hit in hits]) for q, hits in some)
     if answerer.speed.seconds(read, 2 * len(some) * answerer.most_tokens) > TRIAL_SECONDS:
         return answerer
-    alone = [answerer.answer(q.text, ()).bill.output_tokens for q, _ in some]
-    found = [answerer.answer(q.text, hits).bill.output_tokens for q, hits in some]
+    alone = [n for q, _ in some if (n := _tokens_written(answerer, q, ())) is not None]
+    found = [n for q, hits in some if (n := _tokens_written(answerer, q, hits)) is not None]
+    if not alone or not found:
+        return answerer
     return replace(answerer, tokens_alone=fmean(alone), tokens_found=fmean(found))
+
+
+def _tokens_written(answerer: Any, question: Question, hits: Sequence[Hit]) -> float | None:
+    """Tokens of one answer; None where there was none."""
+    try:
+        written: float | None = answerer.answer(question.text, hits).bill.output_tokens
+    except IsoflopError:
+        return None
+    return written
 
 
 def _timed(model: Any, message: list[Message], written: int) -> float:
