@@ -18,7 +18,8 @@ from isoflop.plan.price import run_bill
 from isoflop.questions import Hit, Question
 
 TRIAL_TOKENS, TRIAL_WRITTEN = 192, 12
-TRIAL_QUESTIONS, TRIAL_SECONDS = 5, 10.0  # that are asked to see how much is written, at most
+TRIAL_QUESTIONS = 5  # that are asked to see how much is written
+TRIAL_SECONDS = 10.0  # that asking them may be expected to take
 Find = Callable[[str], Sequence[Hit]]
 REPEATS = 4  # of each timing, of which the fastest counts: a busy machine only delays
 
@@ -137,7 +138,8 @@ def tried(answerer: Any, questions: Sequence[Question], find: Find) -> Any:
         return answerer
     some = [(question, find(question.text)) for question in asked]
     read = sum(answerer.prompt_tokens(q.text, [hit.passage for hit in hits]) for q, hits in some)
-    if answerer.speed.seconds(read, 2 * len(some) * answerer.most_tokens) > TRIAL_SECONDS:
+    written = 2 * sum(map(answerer.answer_tokens, asked))
+    if answerer.speed.seconds(read, written) > TRIAL_SECONDS:
         return answerer
     alone = [n for q, _ in some if (n := _tokens_written(answerer, q, ())) is not None]
     found = [n for q, hits in some if (n := _tokens_written(answerer, q, hits)) is not None]
