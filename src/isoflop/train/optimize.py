@@ -26,7 +26,7 @@ class Rates:
         decay: Share of the steps, at the end, in which they fall to nothing.
         clip: Largest norm of the gradient; larger ones are scaled down to it.
         optimizer: Of the matrices of the layers; AdamW takes the rate of the vectors for them. It
-            costs next to nothing where Muon costs a third of an update of 4,096 tokens of a 10 M
+            costs next to nothing where Muon costs a fifth of an update of 4,096 tokens of a 10 M
             model, and learns less from each token.
     """
 
