@@ -215,3 +215,20 @@ def test_what_cannot_be_read_is_left_out_with_the_reason(way: Any, tmp_path: Pat
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+def test_a_few_questions_after_groups_show_how_much_is_written(tmp_path: Path) -> None:
+    asked = (ASKED, replace(ASKED, id="other", text="Who sat on the mat, and when?"))
+    method, pay = ParallelWindows(answerer("own"), material(tmp_path)), Payments()
+    method.material = replace(method.material, tuning=asked)
+    before = method.forecast([ASKED])
+    method.prepare(pay, silent)
+    _, *answered = pay.bills
+    written = sum(bill.output_tokens or 0 for bill in answered) / len(asked)
+    assert method.forecast([ASKED]).each.middle.output_tokens == written
+    assert before.each.middle.output_tokens != written
+    assert len(answered) == len(asked)
+    each, plain = (before.each.middle.flops or 0, replace(method.material, tuning=()))
+    method.material = plain
+    reading = method.forecast([ASKED]).once.middle.flops or 0
+    assert before.once.middle.flops == pytest.approx(reading + len(asked) * each)

@@ -21,7 +21,7 @@ from isoflop import catalog, run
 from isoflop.augment.answerer import Answerer, Speed
 from isoflop.augment.method import CannotUse, Forecast, Material, Pay, Range, Row
 from isoflop.augment.methods.closed_book import ClosedBook
-from isoflop.augment.methods.forecasting import SAMPLE, SEEN, UNKNOWN, widened, written_to
+from isoflop.augment.methods.forecasting import SAMPLE, UNKNOWN, widened, written_to
 from isoflop.augment.methods.learning import (
     Exercise,
     Progress,
@@ -48,6 +48,7 @@ RANK = 8
 # 400 steps at the usual rates, 24 at five times and 22 after 190 steps at four times those.
 BY_HEART = 4.0
 MOST_LEARNED = 10_000  # questions
+MOST_SEEN = 20  # that a tuned model is asked to see how much it writes
 USUAL_CONTEXT = 1024  # tokens of a row, for models that hold more
 # So many times the forecast is set aside of time; more is asked for when it has passed.
 SET_ASIDE = 2.0
@@ -82,7 +83,7 @@ class FineTuning:
         answering.written = self.written
         after = answering.forecast(questions)
         once = widened(Range.exact(self._taken())) + Range.exact(self._searching())
-        once = once + after.each * len(self.material.tuning[:SEEN])
+        once = once + after.each * len(self._seen)
         return Forecast(once, after.each, before=after.before, notes=self._notes())
 
     def prepare(self, pay: Pay, progress: Progress) -> Row:
@@ -93,7 +94,7 @@ class FineTuning:
             worst = self._worst()
         row = pay("tune", worst, partial(self._tune, pay, progress))
         self._after = self.answering(self._opened())
-        self.written = written_to(self.material.tuning, self.worst, self.answer, pay)
+        self.written = written_to(self._seen, self.worst, self.answer, pay)
         return {name: value for name, value in row.items() if name not in ("key", "bill")}
 
     def worst(self, question: Question) -> Bill:
@@ -168,6 +169,11 @@ class FineTuning:
         """The most it can take; of time, what is set aside at first."""
         most = self._taken(most=True)
         return most + of_time(most) * (SET_ASIDE - 1)
+
+    @property
+    def _seen(self) -> Sequence[Question]:
+        """Questions that are asked to see how much is written: nothing beside the training."""
+        return self.material.tuning[:MOST_SEEN]
 
     def _searching(self) -> Bill:
         """A forecast of the searches for what is learned."""
@@ -316,6 +322,11 @@ class RetrievalFineTuning(Lora):
             self.material.options.get("epochs"),
             self.exercise(longest, most),
         )
+
+    @property
+    def _seen(self) -> Sequence[Question]:
+        """None: what it takes is to read the passages."""
+        return ()
 
     def _searching(self) -> Bill:
         return self._search.searched(self.learned) * len(self.learned)

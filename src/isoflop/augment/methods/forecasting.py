@@ -11,7 +11,7 @@ from isoflop.documents import Passage
 from isoflop.questions import Answer, Question
 
 SAMPLE = 50  # questions that stand for all in a forecast
-SEEN = 5  # tuning questions that a way answers to see how much it writes
+SEEN = 5  # tuning questions that a way answers to see how much it writes after groups
 # Of a figure that is only a guess, to either side: seconds by the noise of a short trial, energy
 # by that and the power; tokens and FLOPs by the lengths alone.
 SECONDS, JOULES = 1.5, 1.7
@@ -65,10 +65,10 @@ def written_to(
     answer: Callable[[Question], Answer],
     pay: Pay,
 ) -> float | None:
-    """Mean tokens of the first few answers of a way that is prepared; None without questions.
+    """Mean tokens of the answers of a way that is prepared; None without questions.
 
     Args:
-        questions: That are not measured.
+        questions: A few that are not measured.
         worst: What an answer may take.
         answer: Gives one.
         pay: Pays for them.
@@ -78,7 +78,7 @@ def written_to(
         bill = answer(question).bill
         return {"tokens": bill.output_tokens or 0.0}, bill
 
-    rows = [pay(f"see/{q.id}", worst(q), partial(call, q)) for q in questions[:SEEN]]
+    rows = [pay(f"see/{q.id}", worst(q), partial(call, q)) for q in questions]
     return fmean(row["tokens"] for row in rows) if rows else None
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from isoflop.augment.answerer import Answerer
 from isoflop.augment.method import CannotUse, Forecast, Material, Pay, Range, Row
-from isoflop.augment.methods.forecasting import SAMPLE, mean_of, widened
+from isoflop.augment.methods.forecasting import SAMPLE, SEEN, mean_of, widened, written_to
 from isoflop.bill import Bill, total
 from isoflop.documents import Passage
 from isoflop.lm.model import Message
@@ -45,6 +45,7 @@ class Groups:
         self.material = material
         self.texts, self.shown = self._texts()
         self._after: Any = None
+        self.written: float | None = None  # tokens of an answer, once some were seen
 
     def _texts(self) -> tuple[list[list[int]], tuple[Passage, ...]]:
         """Token ids of each group, and the passages in them."""
@@ -108,8 +109,13 @@ class Groups:
             for times in (0.5, 1.0, 2.0)
         )
         each = widened(Range(low, middle, high))
-        once = widened(Range.exact(self._reading()))
+        once = widened(Range.exact(self._reading())) + each * len(self._seen)
         return Forecast(once, each, notes=tuple(self.notes()))
+
+    @property
+    def _seen(self) -> Sequence[Question]:
+        """Questions that are asked to see how much is written: a scheme may never end as usual."""
+        return self.material.tuning[:SEEN]
 
     def _asked(self, question: Question, written: float) -> Bill:
         asked = self.answerer.prompt_tokens(question.text, ()) - self._begun
@@ -117,6 +123,8 @@ class Groups:
 
     def _answer_tokens(self, question: Question) -> float:
         """An answer if the passage that has it is shown; else as to a question alone."""
+        if self.written is not None:
+            return self.written
         shown = len(self.shown) / len(self.material.passages)
         answer, alone = (self.answerer.answer_tokens(question, alone=a) for a in (False, True))
         return shown * answer + (1 - shown) * alone
@@ -146,6 +154,7 @@ class Groups:
         row = pay(f"read/{self.scheme}", self._reading() * 2, call)
         if self._after is None:  # paid for earlier: it lies on disk
             call()
+        self.written = written_to(self._seen, self.worst, self.answer, pay)
         return {"groups": row["groups"], "tokens": row["tokens"]}
 
     def worst(self, question: Question) -> Bill:
