@@ -89,6 +89,14 @@ def test_nothing_is_settled_before_the_first_questions_and_nothing_stops_without
     assert still.running == ["a", "b"]
 
 
+def test_nothing_stops_after_the_last_question() -> None:
+    field = Field({"better": 1.0, "worse": 2.0}, 6)
+    assert not field.update({"better": 1.0, "worse": 0.0})
+    for _ in range(5):
+        assert not field.update({"better": 1.0, "worse": 1.0})
+    assert field.running == ["better", "worse"]
+
+
 def test_a_way_that_fails_is_no_rival_any_more() -> None:
     field = Field({"a": 1.0, "b": 1.0, "c": 1.0}, 100)
     field.update({"a": 1.0, "b": 0.0, "c": 0.0})

@@ -126,8 +126,8 @@ class Field:
             self.costs = {**self.costs, **costs}
         for name in running:
             self._scores[name].append(scores[name])
-        if self._race is None or not running:
-            return []
+        if self._race is None or not running or self._asked >= self.population:
+            return []  # after the last question nothing is saved by stopping
         beaten = self._race.update({name: scores[name] for name in self._race.running})
         now = [
             Stop(s.name, s.questions, s.rival, s.difference, s.e_value, "beaten") for s in beaten
